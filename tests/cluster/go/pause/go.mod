@@ -1,0 +1,3 @@
+module bertfinetune.dev/tests/cluster/pause
+
+go 1.24.0

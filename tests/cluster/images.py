@@ -1,0 +1,113 @@
+"""Container images without a Docker engine: buildah builds the project's Dockerfiles, containerd or a registry takes them.
+
+An image's tag is the hash of everything that goes into it, so an image that exists is never built again and never stale.
+"""
+
+import functools
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster import baseimages
+from cluster.buildah import POLICY, buildah, image_exists, machine_mounts
+from cluster.errors import ClusterError
+from cluster.layout import BIN, CONTAINERD_SOCKET, PROJECT, STATE
+
+LOCAL_REGISTRY = "localhost/bertfinetune"  # no registry at all: the name of what is imported into containerd
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: the folder with its Dockerfile, and what of that folder (or of elsewhere) goes into it."""
+
+    name: str
+    context: Path
+    sources: tuple[str, ...]  # relative to the context
+    base: Callable[[], str] | None = None  # makes and names what BASE_IMAGE stands for
+    parent: "Image | None" = None  # BASE_IMAGE is another image of ours
+
+    def reference(self, registry: str = LOCAL_REGISTRY) -> str:
+        """``registry/name:hash``, the same tag on every machine that has the same files."""
+        return f"{registry}/{self.name}:{_digest(self)}"
+
+
+TRAINER = Image("trainer", PROJECT / "trainer_image", ("Dockerfile", "requirements.txt", "requirements-tensorflow.txt", "src/bert_trainer"), baseimages.python37)
+TRAINER_ASCEND_SIM = Image("trainer-ascend-sim", PROJECT / "tests/ascend_sim/npu_bridge_sim", ("Dockerfile", "npu_bridge", "hccl"), parent=TRAINER)
+OPERATOR = Image("operator", PROJECT / "operator", ("Dockerfile", "requirements.txt", "src"), baseimages.debian)
+DEVICE_PLUGIN_SIM = Image("ascend-device-plugin-sim", PROJECT / "tests/ascend_sim/device_plugin", ("Dockerfile", "requirements.txt", "ascend_device_plugin"), baseimages.debian)
+PAUSE = Image("pause", BIN, ("pause",))
+COREDNS = Image("coredns", BIN, ("coredns",))
+
+
+@functools.cache
+def _digest(image: Image) -> str:
+    digest = hashlib.sha256(image.parent.reference().encode() if image.parent else b"")
+    for path in _files(image):
+        digest.update(f"{path.relative_to(image.context)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _files(image: Image) -> Iterable[Path]:
+    for source in image.sources:
+        path = image.context / source
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts and ".egg-info" not in str(file))
+
+
+def build(image: Image) -> None:
+    """Build the image into buildah's store where it is not there yet; progress goes to a log that is named."""
+    if image.parent:
+        build(image.parent)
+    if image_exists(image.reference()):
+        return
+    log = STATE / "logs" / f"build-{image.name}.log"
+    started = time.monotonic()
+    print(f"==> building image {image.reference()}", flush=True)
+    arguments = [f"--tag={image.reference()}", "--layers", "--isolation=chroot", f"--signature-policy={POLICY}", *machine_mounts()]
+    if image.base or image.parent:
+        arguments.append(f"--build-arg=BASE_IMAGE={image.base() if image.base else image.parent.reference()}")
+    if (image.context / "Dockerfile").exists():
+        buildah("bud", *arguments, image.context, log=log)
+    else:
+        _build_from_scratch(image, arguments, log)
+    print(f"    built in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _build_from_scratch(image: Image, arguments: list[str], log: Path) -> None:
+    """An image that holds one static program and nothing else."""
+    program = image.context / image.name
+    with tempfile.TemporaryDirectory() as context:
+        (Path(context) / image.name).write_bytes(program.read_bytes())
+        (Path(context) / image.name).chmod(0o755)
+        (Path(context) / "Dockerfile").write_text(f'FROM scratch\nCOPY {image.name} /{image.name}\nENTRYPOINT ["/{image.name}"]\n')
+        buildah("bud", *arguments, context, log=log)
+
+
+def import_into_containerd(image: Image) -> None:
+    """Hand the image to the local cluster's containerd, where it is not there yet."""
+    ctr = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images"]
+    reference = image.reference()
+    if reference in subprocess.run([*ctr, "ls", "-q"], check=True, capture_output=True, text=True).stdout.split():
+        return
+    build(image)
+    print(f"==> importing {reference} into containerd", flush=True)
+    with tempfile.TemporaryDirectory(dir=STATE) as folder:
+        archive = f"{folder}/image.tar"
+        buildah("push", f"--signature-policy={POLICY}", reference, f"docker-archive:{archive}:{reference}")
+        done = subprocess.run([*ctr, "import", archive], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ClusterError(f"containerd does not take {reference}: {done.stderr.strip()}")
+
+
+def push(image: Image, registry: str) -> str:
+    """Build the image and push it to the person's registry; its reference there."""
+    build(image)
+    reference = image.reference(registry)
+    print(f"==> pushing {reference}", flush=True)
+    buildah("push", f"--signature-policy={POLICY}", image.reference(), f"docker://{reference}")
+    return reference

