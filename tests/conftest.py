@@ -1,4 +1,4 @@
-"""Fixtures for tests marked ``cluster``: the real Kubernetes of this machine, started if it is down and stopped again if we started it."""
+"""Fixtures for tests marked ``cluster``: this machine's Kubernetes, started if it is down and then stopped again."""
 
 import subprocess
 import uuid
@@ -26,9 +26,17 @@ def target() -> Iterator[Target]:
 
 
 def traces_of_the_cluster() -> list[str]:
-    """What a clean shut-down must not leave on the machine: processes, mounts, our address, kube-proxy's and kubelet's rules."""
-    looks = {"/run/bertfinetune-cluster/": ["ps", "-eo", "args"], "/bertfinetune-cluster/": ["mount"], NODE_IP: ["ip", "address"], "KUBE-": ["iptables-save"]}
-    seen = {mark: subprocess.run(command, check=True, capture_output=True, text=True).stdout for mark, command in looks.items()}
+    """What a clean shut-down must not leave: processes, mounts, our address, kube-proxy's and kubelet's rules."""
+    looks = {
+        "/run/bertfinetune-cluster/": ["ps", "-eo", "args"],
+        "/bertfinetune-cluster/": ["mount"],
+        NODE_IP: ["ip", "address"],
+        "KUBE-": ["iptables-save"],
+    }
+    seen = {
+        mark: subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        for mark, command in looks.items()
+    }
     return [line for mark, output in seen.items() for line in output.splitlines() if mark in line]
 
 

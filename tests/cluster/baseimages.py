@@ -18,7 +18,8 @@ from cluster.layout import CACHE
 SUITE = "bookworm"
 # Debian's Python with venv, and the shared libraries that a CPython 3.7 of pyenv or of uv is linked with.
 PACKAGES = (
-    "ca-certificates,python3,python3-venv,libssl3,libffi8,libsqlite3-0,libreadline8,libuuid1,zlib1g,libbz2-1.0,liblzma5,libexpat1"
+    "ca-certificates,python3,python3-venv,"
+    "libssl3,libffi8,libsqlite3-0,libreadline8,libuuid1,zlib1g,libbz2-1.0,liblzma5,libexpat1"
 )
 # Parts of a CPython prefix that no program needs at run time.
 UNNEEDED = ("__pycache__", "test", "tests", "idlelib", "lib2to3", "turtledemo", "*.a", "share", "include")
@@ -45,13 +46,27 @@ def python37() -> str:
     """Name of the CPython 3.7 base image: the interpreter in /usr/local, as in Docker's python images."""
     python = os.environ["PYTHON37"]
     probe = "import json, sys; print(json.dumps([sys.base_prefix, sys.version]))"
-    prefix, version = json.loads(subprocess.run([python, "-c", probe], check=True, capture_output=True, text=True).stdout)
+    prefix, version = json.loads(
+        subprocess.run([python, "-c", probe], check=True, capture_output=True, text=True).stdout
+    )
     reference = f"localhost/base/python:{version.split()[0]}-{_short_hash(debian() + version)}"
     if not image_exists(reference):
         print(f"==> making base image {reference} from {prefix}", flush=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as copy:
-            shutil.copytree(prefix, copy, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*UNNEEDED, "site-packages"))
-            _commit(debian(), copy, "/usr/local", reference, "ldconfig && python3.7 -m ensurepip && ln -sf python3.7 /usr/local/bin/python")
+            shutil.copytree(
+                prefix,
+                copy,
+                symlinks=True,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns(*UNNEEDED, "site-packages"),
+            )
+            _commit(
+                debian(),
+                copy,
+                "/usr/local",
+                reference,
+                "ldconfig && python3.7 -m ensurepip && ln -sf python3.7 /usr/local/bin/python",
+            )
     return reference
 
 
@@ -61,7 +76,12 @@ def _commit(base: str, folder: str, destination: str, reference: str, command: s
         buildah("add", "--quiet", container, f"{folder}/", destination)
         if command:
             buildah("run", "--isolation=chroot", container, "--", "sh", "-c", command)
-        buildah("config", "--env=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "--env=LANG=C.UTF-8", container)
+        buildah(
+            "config",
+            "--env=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "--env=LANG=C.UTF-8",
+            container,
+        )
         buildah("commit", f"--signature-policy={POLICY}", "--quiet", container, reference)
     finally:
         buildah("rm", container)

@@ -26,7 +26,9 @@ def write_pki() -> None:
     authority.cert_pem.write_to_path(str(PKI / "ca.crt"))
     names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{CLUSTER_DOMAIN}")
     _write_pair(authority.issue_cert(*names, "localhost", "127.0.0.1", NODE_IP, KUBERNETES_SERVICE_IP), "apiserver")
-    _write_pair(authority.issue_cert(NODE_NAME, NODE_IP, "127.0.0.1", common_name=f"system:node:{NODE_NAME}"), "kubelet-serving")
+    _write_pair(
+        authority.issue_cert(NODE_NAME, NODE_IP, "127.0.0.1", common_name=f"system:node:{NODE_NAME}"), "kubelet-serving"
+    )
     _write_secret(PKI / "service-account.key", _rsa_key())
     for name, (user, group) in IDENTITIES.items():
         _write_pair(authority.issue_cert(f"{name}.invalid", common_name=user, organization_name=group), name)
@@ -48,7 +50,9 @@ def _write_secret(path: Path, content: bytes) -> None:
 def _rsa_key() -> bytes:
     """A key for signing service-account tokens; the API server wants RSA or ECDSA in PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _kubeconfig(name: str, user: str) -> dict:
@@ -56,7 +60,14 @@ def _kubeconfig(name: str, user: str) -> dict:
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "bertfinetune-demo",
-        "clusters": [{"name": "bertfinetune-demo", "cluster": {"server": API_URL, "certificate-authority": str(PKI / "ca.crt")}}],
-        "users": [{"name": user, "user": {"client-certificate": str(PKI / f"{name}.crt"), "client-key": str(PKI / f"{name}.key")}}],
+        "clusters": [
+            {"name": "bertfinetune-demo", "cluster": {"server": API_URL, "certificate-authority": str(PKI / "ca.crt")}}
+        ],
+        "users": [
+            {
+                "name": user,
+                "user": {"client-certificate": str(PKI / f"{name}.crt"), "client-key": str(PKI / f"{name}.key")},
+            }
+        ],
         "contexts": [{"name": "bertfinetune-demo", "context": {"cluster": "bertfinetune-demo", "user": user}}],
     }

@@ -126,4 +126,3 @@ def node_labels() -> str:
 
 def all_components() -> tuple[Component, ...]:
     return etcd(), kube_apiserver(), kube_controller_manager(), kube_scheduler(), containerd(), kubelet(), kube_proxy()
-

@@ -1,11 +1,10 @@
-"""Container images without a Docker engine: buildah builds the project's Dockerfiles, containerd or a registry takes them.
+"""Container images without a Docker engine: buildah builds the Dockerfiles, containerd or a registry takes the images.
 
-An image's tag is the hash of everything that goes into it, so an image that exists is never built again and never stale.
+An image's tag is the hash of all that goes into it, so an image that exists is never built again and never stale.
 """
 
 import functools
 import hashlib
-import os
 import subprocess
 import tempfile
 import time
@@ -36,10 +35,25 @@ class Image:
         return f"{registry}/{self.name}:{_digest(self)}"
 
 
-TRAINER = Image("trainer", PROJECT / "trainer_image", ("Dockerfile", "requirements.txt", "requirements-tensorflow.txt", "src/bert_trainer"), baseimages.python37)
-TRAINER_ASCEND_SIM = Image("trainer-ascend-sim", PROJECT / "tests/ascend_sim/npu_bridge_sim", ("Dockerfile", "npu_bridge", "hccl"), parent=TRAINER)
+TRAINER = Image(
+    "trainer",
+    PROJECT / "trainer_image",
+    ("Dockerfile", "requirements.txt", "requirements-tensorflow.txt", "src/bert_trainer"),
+    baseimages.python37,
+)
+TRAINER_ASCEND_SIM = Image(
+    "trainer-ascend-sim",
+    PROJECT / "tests/ascend_sim/npu_bridge_sim",
+    ("Dockerfile", "npu_bridge", "hccl"),
+    parent=TRAINER,
+)
 OPERATOR = Image("operator", PROJECT / "operator", ("Dockerfile", "requirements.txt", "src"), baseimages.debian)
-DEVICE_PLUGIN_SIM = Image("ascend-device-plugin-sim", PROJECT / "tests/ascend_sim/device_plugin", ("Dockerfile", "requirements.txt", "ascend_device_plugin"), baseimages.debian)
+DEVICE_PLUGIN_SIM = Image(
+    "ascend-device-plugin-sim",
+    PROJECT / "tests/ascend_sim/device_plugin",
+    ("Dockerfile", "requirements.txt", "ascend_device_plugin"),
+    baseimages.debian,
+)
 PAUSE = Image("pause", BIN, ("pause",))
 COREDNS = Image("coredns", BIN, ("coredns",))
 
@@ -56,7 +70,11 @@ def _files(image: Image) -> Iterable[Path]:
     for source in image.sources:
         path = image.context / source
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts and ".egg-info" not in str(file))
+        yield from (
+            file
+            for file in found
+            if file.is_file() and "__pycache__" not in file.parts and ".egg-info" not in str(file)
+        )
 
 
 def build(image: Image) -> None:
@@ -68,7 +86,13 @@ def build(image: Image) -> None:
     log = STATE / "logs" / f"build-{image.name}.log"
     started = time.monotonic()
     print(f"==> building image {image.reference()}", flush=True)
-    arguments = [f"--tag={image.reference()}", "--layers", "--isolation=chroot", f"--signature-policy={POLICY}", *machine_mounts()]
+    arguments = [
+        f"--tag={image.reference()}",
+        "--layers",
+        "--isolation=chroot",
+        f"--signature-policy={POLICY}",
+        *machine_mounts(),
+    ]
     if image.base or image.parent:
         arguments.append(f"--build-arg=BASE_IMAGE={image.base() if image.base else image.parent.reference()}")
     if (image.context / "Dockerfile").exists():
@@ -84,7 +108,9 @@ def _build_from_scratch(image: Image, arguments: list[str], log: Path) -> None:
     with tempfile.TemporaryDirectory() as context:
         (Path(context) / image.name).write_bytes(program.read_bytes())
         (Path(context) / image.name).chmod(0o755)
-        (Path(context) / "Dockerfile").write_text(f'FROM scratch\nCOPY {image.name} /{image.name}\nENTRYPOINT ["/{image.name}"]\n')
+        (Path(context) / "Dockerfile").write_text(
+            f'FROM scratch\nCOPY {image.name} /{image.name}\nENTRYPOINT ["/{image.name}"]\n'
+        )
         buildah("bud", *arguments, context, log=log)
 
 
@@ -109,5 +135,9 @@ def push(image: Image, registry: str) -> str:
     build(image)
     reference = image.reference(registry)
     print(f"==> pushing {reference}", flush=True)
-    buildah("push", f"--signature-policy={POLICY}", image.reference(), f"docker://{reference}")
+    # like Docker, plain HTTP for a registry on this machine and for no other
+    secure = "false" if registry.partition("/")[0].partition(":")[0] in ("localhost", "127.0.0.1") else "true"
+    buildah(
+        "push", f"--signature-policy={POLICY}", f"--tls-verify={secure}", image.reference(), f"docker://{reference}"
+    )
     return reference

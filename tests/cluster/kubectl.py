@@ -19,7 +19,11 @@ class Kubectl:
 
     @property
     def argv(self) -> list[str]:
-        return [str(BIN / "kubectl"), f"--kubeconfig={self.kubeconfig}", *([f"--context={self.context}"] if self.context else [])]
+        return [
+            str(BIN / "kubectl"),
+            f"--kubeconfig={self.kubeconfig}",
+            *([f"--context={self.context}"] if self.context else []),
+        ]
 
     def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command; ClusterError with kubectl's own words where it fails and ``check`` is set."""

@@ -1,4 +1,4 @@
-"""Where the cluster lives on this machine and which addresses it takes. One cluster a machine, so every path is fixed."""
+"""Where the cluster lives on this machine and which addresses it takes. One cluster a machine: every path is fixed."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 STATE = Path("/var/lib/bertfinetune-cluster")  # data that outlives a process: etcd, images, logs, volumes
 RUN = Path("/run/bertfinetune-cluster")  # sockets and process ids; a reboot empties it
 BUILDAH_RUN = Path("/run/bertfinetune-buildah")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertfinetune"  # what is built once a machine
+CACHE = (
+    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertfinetune"
+)  # what is built once a machine
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = PROJECT / ".build" / "bin"
 
@@ -18,7 +20,7 @@ KUBECONFIG = STATE / "kubeconfig"
 CONTAINERD_SOCKET = RUN / "containerd.sock"
 
 NODE_NAME = "ascend-sim-0"
-# An address of our own on the loopback device: pods cannot reach 127.0.0.1, and the machine's other addresses may change.
+# An address of our own on the loopback device: pods cannot reach 127.0.0.1, and the machine's others may change.
 NODE_IP = "10.250.0.1"
 POD_CIDR = "10.244.0.0/24"
 SERVICE_CIDR = "10.96.0.0/16"

@@ -5,9 +5,20 @@ import subprocess
 from pathlib import Path
 
 from cluster import certificates, components, images, processes
-from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
-from cluster.layout import API_URL, CONTAINERD_SOCKET, ETCD_DATA, KUBECONFIG, LOGS, NODE_IP, NODE_NAME, PKI, RUN, STATE, VOLUMES
+from cluster.layout import (
+    API_URL,
+    CONTAINERD_SOCKET,
+    ETCD_DATA,
+    KUBECONFIG,
+    LOGS,
+    NODE_IP,
+    NODE_NAME,
+    PKI,
+    RUN,
+    STATE,
+    VOLUMES,
+)
 from cluster.preflight import check_machine
 from cluster.render import render
 
@@ -81,7 +92,9 @@ def _start_all() -> None:
 
 
 def _api_ready() -> bool:
-    return KUBECONFIG.exists() and KUBECTL.run("get", "--raw=/readyz", "--request-timeout=2s", check=False).returncode == 0
+    return (
+        KUBECONFIG.exists() and KUBECTL.run("get", "--raw=/readyz", "--request-timeout=2s", check=False).returncode == 0
+    )
 
 
 def _remove_leftovers() -> None:
@@ -97,7 +110,7 @@ def _remove_leftovers() -> None:
 
 
 def _remove_rules(family: str) -> None:
-    """Take the chains and rules of kube-proxy and kubelet (all named KUBE-...) out of the machine's tables, in one transaction."""
+    """Take the chains and rules of kube-proxy and kubelet (named KUBE-...) out of the tables, in one transaction."""
     saved = subprocess.run([f"{family}-save"], check=False, capture_output=True, text=True).stdout
     kept = [line for line in saved.splitlines() if "KUBE-" not in line]
     if len(kept) < len(saved.splitlines()):

@@ -9,7 +9,16 @@ from cluster.errors import ClusterError
 from cluster.layout import BIN, PORTS
 
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "iptables", "conntrack", "buildah")
-BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl", "helm")
+BINARIES = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+    "helm",
+)
 CONTROLLERS = ("cpu", "memory", "pids", "cpuset")
 
 
@@ -23,7 +32,10 @@ def check_machine() -> None:
 def _not_root() -> str | None:
     if os.geteuid() == 0:
         return None
-    return "the cluster needs root (kubelet and containerd mount and create cgroups): run as root, or use your own cluster with make demo KUBECONFIG=... IMAGE_REGISTRY=..."
+    return (
+        "the cluster needs root (kubelet and containerd mount and create cgroups): "
+        "run as root, or use your own cluster with make demo KUBECONFIG=... IMAGE_REGISTRY=..."
+    )
 
 
 def _missing_programs() -> str | None:
@@ -38,7 +50,10 @@ def _missing_cgroups() -> str | None:
     present = set(unified.read_text().split()) if unified.exists() else {p.name for p in root.glob("*")}
     missing = [name for name in CONTROLLERS if name not in present]
     if missing:
-        return f"cgroup controllers {', '.join(missing)} are not available under {root}: the kubelet cannot limit pods without them (in a container, run it privileged)"
+        return (
+            f"cgroup controllers {', '.join(missing)} are not available under {root}: "
+            "the kubelet cannot limit pods without them (in a container, run it privileged)"
+        )
     if not os.access(root, os.W_OK):
         return f"{root} is read-only: the kubelet cannot create cgroups (in a container, run it privileged)"
     return None
@@ -51,5 +66,8 @@ def _taken_port() -> str | None:
             try:
                 probe.bind(("", port))
             except OSError:
-                return f"port {port}, which {component} needs, is taken by another process (ss -ltnp 'sport = :{port}' names it): stop that process first"
+                return (
+                    f"port {port}, which {component} needs, is taken by another process "
+                    f"(ss -ltnp 'sport = :{port}' names it): stop that process first"
+                )
     return None

@@ -37,7 +37,9 @@ def start(component: Component) -> None:
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
     # not subprocess.Popen, which complains of a child that outlives it, and these are meant to
-    pid = os.posix_spawnp(component.argv[0], component.argv, {**os.environ, **component.env}, file_actions=actions, setsid=True)
+    pid = os.posix_spawnp(
+        component.argv[0], component.argv, {**os.environ, **component.env}, file_actions=actions, setsid=True
+    )
     component.pid_file.write_text(f"{pid} {_start_time(pid)}\n")
 
 
@@ -67,7 +69,9 @@ def wait_ready(component: Component, ready: Callable[[], bool], seconds: float) 
         return
     fate = "did not get ready" if running_pid(component) else "ended"
     tail = component.log.read_text(errors="replace").splitlines()[-12:]
-    raise ClusterError("\n".join([f"{component.name} {fate} within {seconds:.0f} s; its log {component.log} ends:", *tail]))
+    raise ClusterError(
+        "\n".join([f"{component.name} {fate} within {seconds:.0f} s; its log {component.log} ends:", *tail])
+    )
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, *, interval: float = 0.2) -> bool:

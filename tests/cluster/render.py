@@ -6,7 +6,17 @@ from string import Template
 from cluster import layout
 
 CONFIG = Path(__file__).parent / "config"
-_NAMES = ("STATE", "RUN", "PKI", "CONTAINERD_SOCKET", "POD_CIDR", "NODE_IP", "NODE_NAME", "DNS_SERVICE_IP", "CLUSTER_DOMAIN")
+_NAMES = (
+    "STATE",
+    "RUN",
+    "PKI",
+    "CONTAINERD_SOCKET",
+    "POD_CIDR",
+    "NODE_IP",
+    "NODE_NAME",
+    "DNS_SERVICE_IP",
+    "CLUSTER_DOMAIN",
+)
 
 
 def render(name: str, **values: str) -> str:

@@ -37,7 +37,11 @@ def test_tag_follows_the_parent_image(image: Image, tmp_path: Path) -> None:
     assert reference(child) != before
 
 
-@pytest.mark.parametrize("image", [images.OPERATOR, images.TRAINER, images.TRAINER_ASCEND_SIM, images.DEVICE_PLUGIN_SIM], ids=lambda i: i.name)
+@pytest.mark.parametrize(
+    "image",
+    [images.OPERATOR, images.TRAINER, images.TRAINER_ASCEND_SIM, images.DEVICE_PLUGIN_SIM],
+    ids=lambda i: i.name,
+)
 def test_every_source_of_the_catalogue_exists(image: Image) -> None:
     for source in image.sources:
         assert (image.context / source).exists(), f"{image.name}: {source}"

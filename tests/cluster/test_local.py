@@ -1,13 +1,14 @@
 import pytest
 
-from cluster import components, local
+from cluster import components, images, local
 from cluster.layout import NODE_NAME
 from demo.target import Target
 
 pytestmark = pytest.mark.cluster
 
 
-def test_a_second_up_says_so_and_starts_nothing(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("target")
+def test_a_second_up_says_so_and_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     before = [c.pid_file.read_text() for c in components.all_components()]
     local.up()
     assert "cluster is already up" in capsys.readouterr().out
@@ -16,9 +17,8 @@ def test_a_second_up_says_so_and_starts_nothing(target: Target, capsys: pytest.C
 
 def test_pods_reach_the_api_server_by_name(target: Target, namespace: str) -> None:
     """DNS, the service network and the pod network at once: the path that the operator's pod takes."""
-    from cluster import images
-
-    script = "import socket; print(socket.create_connection(('kubernetes.default.svc.cluster.local', 443), 10).getpeername()[0])"
+    server = "('kubernetes.default.svc.cluster.local', 443)"
+    script = f"import socket; print(socket.create_connection({server}, 10).getpeername()[0])"
     images.import_into_containerd(images.TRAINER)
     done = target.kubectl.run(
         f"--namespace={namespace}",

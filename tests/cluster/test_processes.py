@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,10 @@ from cluster.processes import Component
 
 
 @pytest.fixture
-def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(processes, "LOGS", tmp_path)
     monkeypatch.setattr(processes, "RUN", tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 def python(code: str, **options: float) -> Component:
@@ -33,7 +32,8 @@ def test_start_and_stop(folders: Path) -> None:
 
 
 def test_a_program_that_ignores_sigterm_is_killed(folders: Path) -> None:
-    program = python("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)", stop_seconds=0.3)
+    ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    program = python(f"{ignore}; print('ready', flush=True); time.sleep(60)", stop_seconds=0.3)
     processes.start(program)
     assert processes.wait_until(lambda: "ready" in (folders / "program.log").read_text(), 10)
     processes.stop(program)
@@ -53,7 +53,8 @@ def test_a_recycled_process_id_is_not_ours(folders: Path) -> None:
         other.wait()
 
 
-def test_a_program_that_ends_early_is_reported_with_its_log(folders: Path) -> None:
+@pytest.mark.usefixtures("folders")
+def test_a_program_that_ends_early_is_reported_with_its_log() -> None:
     program = python("raise SystemExit('no such flag: --x')")
     processes.start(program)
     with pytest.raises(ClusterError, match=r"program ended .*(?s:.)*no such flag: --x"):

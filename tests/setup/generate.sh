@@ -2,7 +2,12 @@
 # Writes the checked-in files that are made from code. Usage: generate.sh DEV_VENV
 set -euo pipefail
 
+python=$PWD/$1/bin/python
+
 crd=crds/bertfinetunes.bertfinetune.dev.yaml
-"$1/bin/python" -m bertfinetune_operator.crd >"$crd.new"
+"$python" -m bertfinetune_operator.crd >"$crd.new"
 mv "$crd.new" "$crd"
 cp "$crd" charts/bertfinetune-operator/files/
+
+cd tests/ascend_sim/device_plugin
+"$python" -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. ascend_device_plugin/deviceplugin.proto

@@ -1,0 +1,91 @@
+# BertFinetune: `make demo` and `make test` do everything on a fresh Debian 12 machine. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bertfinetune
+BUILD := .build
+DEV := $(BUILD)/venv/dev
+TRAINER := $(BUILD)/venv/trainer
+DEV_PYTHON := PYTHONPATH=tests $(DEV)/bin/python
+TRAINER_PYTHON := $(TRAINER)/bin/python
+
+# A KUBECONFIG that merely lies in the environment does not point the demo at somebody's cluster; only the command line does.
+ifeq ($(origin KUBECONFIG),command line)
+OWN_CLUSTER := --kubeconfig="$(KUBECONFIG)" --registry="$(IMAGE_REGISTRY)" --confirm-context="$(CONFIRM_CONTEXT)"
+endif
+unexport KUBECONFIG
+# The corpus that the tests use: MRPC=folder, else what lies beside the project, else the sample that ships with it.
+MRPC ?= $(wildcard ../shared/data/MRPC)
+export BERTFINETUNE_MRPC := $(abspath $(or $(MRPC),tests/demo/paraphrase_sample))
+
+PACKAGES := python3 python3-venv ca-certificates iproute2 procps
+CLUSTER_PACKAGES := containerd runc containernetworking-plugins iptables conntrack buildah debootstrap
+
+##@ Use
+.PHONY: help demo cluster-up cluster-down kubectl
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup-cluster setup-trainer ## fine-tune BERT on a real Kubernetes with simulated Ascend cards [DATA=folder] [KUBECONFIG= IMAGE_REGISTRY= CONFIRM_CONTEXT=]
+	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" $(DEV_PYTHON) -m demo --python37=$(TRAINER_PYTHON) $(if $(DATA),--data="$(DATA)") $(OWN_CLUSTER)
+
+cluster-up: setup-cluster ## start a real one-node Kubernetes on this machine
+	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" $(DEV_PYTHON) -m cluster up
+
+cluster-down: $(DEV) ## stop exactly what cluster-up started
+	@$(DEV_PYTHON) -m cluster down
+
+kubectl: ## run kubectl on that cluster: make kubectl ARGS="get bft -A"
+	@$(BUILD)/bin/kubectl --kubeconfig=/var/lib/bertfinetune-cluster/kubeconfig $(ARGS)
+
+##@ Test
+.PHONY: test lint fmt test-operator test-trainer e2e
+test: lint test-trainer test-operator e2e ## everything: linters, unit and property tests, real API server, end to end on a real kubelet
+	@echo "make test: all of lint, test-trainer, test-operator and e2e passed"
+
+lint: setup-dev setup-trainer setup-go ## formatters, linters, types, layers, drift of generated files, Dockerfiles, chart
+	@tests/setup/lint.sh $(DEV) $(TRAINER) $(BUILD)/bin
+
+fmt: setup-dev ## format the Python code
+	@$(DEV)/bin/ruff check --quiet --fix . ; $(DEV)/bin/ruff format --quiet .
+
+test-trainer: setup-trainer ## the trainer, the weights tool and the simulated npu_bridge, on CPython 3.7 and TensorFlow 1.15.0
+	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/trainer tests/weights tests/ascend_sim/py37
+
+test-operator: setup-dev ## the operator, the contract, the device plugin and the tools, without a cluster
+	@$(DEV_PYTHON) -m pytest -c tests/pytest.ini -m "not cluster" tests
+
+e2e: setup-cluster setup-trainer ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
+	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" TRAINER_PYTHON=$(TRAINER_PYTHON) $(DEV_PYTHON) -m pytest -c tests/pytest.ini -m cluster tests
+
+##@ Build
+.PHONY: images generate lock clean
+images: setup-cluster ## build the container images with buildah
+	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" $(DEV_PYTHON) -m cluster images
+
+generate: setup-dev ## regenerate the checked-in files that are made from code
+	@tests/setup/generate.sh $(DEV)
+
+lock: setup-dev ## recompile the hash-pinned requirement files
+	@tests/setup/lock.sh $(CACHE)
+
+clean: ## stop the cluster and delete everything that was built or stored, the volumes of the demo included
+	@if [[ -d $(DEV) ]]; then $(DEV_PYTHON) -m cluster down; fi
+	rm -rf $(BUILD) $(CACHE) /var/lib/bertfinetune-cluster
+
+# What a fresh machine lacks. Each step says what it does, and takes no time when there is nothing to do.
+.PHONY: setup-dev setup-trainer setup-go setup-cluster $(DEV)
+$(DEV) setup-dev:
+	@tests/setup/apt-packages.sh $(PACKAGES)
+	@tests/setup/venv.sh $(DEV) "$$(tests/setup/python.sh 3.11 $(CACHE))" operator/requirements.txt tests/requirements.txt -- operator/src tests/ascend_sim/device_plugin
+
+setup-trainer: setup-dev
+	@tests/setup/venv.sh $(TRAINER) "$$(tests/setup/python.sh 3.7 $(CACHE))" trainer_image/requirements.txt trainer_image/requirements-tensorflow.txt tests/trainer/requirements.txt -- trainer_image/src
+
+setup-go: setup-dev
+	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin
+
+setup-cluster: setup-dev setup-go
+	@tests/setup/apt-packages.sh $(CLUSTER_PACKAGES)

@@ -1,0 +1,67 @@
+"""The card and the ranks that the environment gives to this process."""
+
+from __future__ import annotations
+
+import os
+import re
+
+CARDS_PER_SERVER = 8  # Atlas 800 training server
+
+
+def not_simulated(what: str) -> NotImplementedError:
+    """Return the error for a published feature that only the real adapter has."""
+    return NotImplementedError(f"{what} is published by npu_bridge but not simulated: run it on an Ascend 910")
+
+
+def allocated_cards() -> list[int]:
+    """Return the physical ids in ASCEND_VISIBLE_DEVICES, written `4,5` by the device plugin, `Ascend910-4` by Volcano.
+
+    Raises:
+        RuntimeError: the variable is missing, empty or not a list of cards.
+    """
+    visible = os.environ.get("ASCEND_VISIBLE_DEVICES", "")
+    names = visible.split(",")
+    if not all(re.fullmatch(r"(Ascend910-)?[0-7]", name) for name in names):
+        raise RuntimeError(
+            f"ASCEND_VISIBLE_DEVICES={visible!r} names no Ascend 910: request huawei.com/Ascend910 in the container's "
+            "limits, so that the device plugin allocates a card"
+        )
+    return [int(name[-1]) for name in names]
+
+
+def require_card() -> int:
+    """Return the logical device of this process after the checks that the adapter and the driver make at its start.
+
+    Raises:
+        RuntimeError: no card was allocated, or JOB_ID, DEVICE_ID or RANK_SIZE is missing or wrong.
+    """
+    cards = allocated_cards()
+    if not os.environ.get("JOB_ID"):
+        raise RuntimeError("JOB_ID is not set: the adapter reads the job from it; set it to any non-empty name")
+    device = os.environ.get("DEVICE_ID", "")
+    if not (device.isdigit() and int(device) < CARDS_PER_SERVER):
+        raise RuntimeError(f"DEVICE_ID={device!r}: it must be in [0, {CARDS_PER_SERVER - 1}]; set it to 0 for one card")
+    if int(device) >= len(cards):
+        raise RuntimeError(
+            f"DEVICE_ID={device}: a container with {len(cards)} card(s) has devices 0 to {len(cards) - 1}"
+        )
+    if rank_size() > 1:
+        raise not_simulated(f"RANK_SIZE={rank_size()}")
+    return int(device)
+
+
+def rank_size() -> int:
+    """Return the number of processes of the job, one a card."""
+    return _number("RANK_SIZE")
+
+
+def rank_id() -> int:
+    """Return the place of this process among them."""
+    return _number("RANK_ID")
+
+
+def _number(variable: str) -> int:
+    value = os.environ.get(variable, "")
+    if not value.isdigit():
+        raise RuntimeError(f"{variable}={value!r} is not a number: with one card set RANK_SIZE=1 and RANK_ID=0")
+    return int(value)

@@ -1,0 +1,80 @@
+"""``make demo``: from nothing to a fine-tuned BERT with its accuracy in the object's status."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from cluster.errors import ClusterError
+from cluster.layout import CACHE, PROJECT
+from demo import claims, mrpc, report, stack, target
+from demo.follow import follow
+
+NAMESPACE = "bertfinetune-demo"
+SAMPLE = PROJECT / "crds/samples/bertfinetune.yaml"
+WEIGHTS = CACHE / "weights" / "minilm"
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Every step finds what an earlier, interrupted run has already done."""
+    where = target.choose(arguments.kubeconfig, arguments.registry, arguments.confirm_context)
+    corpus = mrpc.choose(arguments.data, CACHE)
+    print(f"==> data: {corpus.description}", flush=True)
+    fetch_weights(arguments.python37)
+    stack.install(where)
+    loaded = claims.ensure(where, NAMESPACE, {"bert-weights": WEIGHTS, "mrpc-data": corpus.folder, "bert-output": None})
+
+    name = yaml.safe_load(SAMPLE.read_text())["metadata"]["name"]
+    forget_outdated(where, name, inputs_changed=bool(loaded))
+    print(f"==> kubectl apply -f {SAMPLE.relative_to(PROJECT)}", flush=True)
+    where.kubectl.run(f"--namespace={NAMESPACE}", "apply", f"--filename={SAMPLE}")
+    finished = follow(where.kubectl, NAMESPACE, name)
+    report.show(where, NAMESPACE, name, finished["status"]["jobName"])
+
+
+def fetch_weights(python37: str) -> None:
+    """A real BERT (6 layers x 384, uncased) as a TensorFlow checkpoint, made once a machine."""
+    done = subprocess.run([python37, "-m", "bert_weights", "minilm", f"--output={WEIGHTS}"], check=False)
+    if done.returncode:
+        raise ClusterError("the weights could not be made; the reason stands above")
+
+
+def forget_outdated(where: target.Target, name: str, *, inputs_changed: bool) -> None:
+    """Delete a run that failed or whose data is no longer in its claim; keep one that can be followed or shown."""
+    in_namespace = f"--namespace={NAMESPACE}"
+    found = where.kubectl.run(
+        in_namespace, "get", "bertfinetune", name, "--output=jsonpath={.status.phase}", check=False
+    )
+    if found.returncode == 0 and (inputs_changed or found.stdout == "Failed"):
+        print(
+            f"==> deleting the earlier run {name} ({'its inputs changed' if inputs_changed else 'it failed'})",
+            flush=True,
+        )
+        where.kubectl.run(in_namespace, "delete", "bertfinetune", name, "--cascade=foreground", "--timeout=120s")
+    elif found.returncode == 0:
+        print(f"    run {name} exists ({found.stdout}); following it", flush=True)
+        print(f"    for a new one: kubectl {in_namespace} delete bft {name}, then make demo", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("--data", help="folder with train.tsv and dev.tsv")
+    parser.add_argument("--kubeconfig", help="your own cluster instead of one on this machine")
+    parser.add_argument("--registry", help="where your own cluster pulls images from")
+    parser.add_argument("--confirm-context", help="the name of the context of your cluster that may be changed")
+    parser.add_argument("--python37", required=True, type=Path, help="CPython 3.7 with TensorFlow, for the weights")
+    try:
+        run(parser.parse_args())
+    except ClusterError as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; what runs in the cluster goes on, and `make demo` continues from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""What the end-to-end tests share: claims with real weights and data, and waiting for a state of a BertFinetune."""
+
+import csv
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster.layout import CACHE, PROJECT
+from cluster.processes import wait_until
+from demo.target import Target
+
+SAMPLE = PROJECT / "crds/samples/bertfinetune.yaml"
+CORPUS = Path(os.environ["BERTFINETUNE_MRPC"])
+WEIGHTS = CACHE / "weights" / "minilm"
+
+
+def ensure_weights() -> Path:
+    """The 6x384 model as a checkpoint, made where this machine does not have it yet."""
+    subprocess.run([os.environ["TRAINER_PYTHON"], "-m", "bert_weights", "minilm", f"--output={WEIGHTS}"], check=True)
+    return WEIGHTS
+
+
+def sample() -> dict[str, Any]:
+    """The sample manifest that the demo applies."""
+    return yaml.safe_load(SAMPLE.read_text())
+
+
+def majority_share(tsv: Path) -> float:
+    """Accuracy of always answering with the more frequent class of a labelled MRPC file."""
+    with tsv.open(encoding="utf-8-sig", newline="") as file:
+        labels = [row[0] for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)][1:]
+    positive = labels.count("1") / len(labels)
+    return max(positive, 1 - positive)
+
+
+def get(target: Target, namespace: str, name: str) -> dict[str, Any]:
+    return target.kubectl.get("bertfinetune", name, f"--namespace={namespace}")
+
+
+def wait_for(
+    target: Target, namespace: str, name: str, condition: Callable[[dict[str, Any]], bool], seconds: float
+) -> dict[str, Any]:
+    """Wait until the status fulfils the condition and return it; the last status is in the failure's message."""
+    status: dict[str, Any] = {}
+
+    def reached() -> bool:
+        nonlocal status
+        status = get(target, namespace, name).get("status", {})
+        return condition(status)
+
+    assert wait_until(reached, seconds, interval=1.0), f"{namespace}/{name} is not there after {seconds} s: {status}"
+    return status
