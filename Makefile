@@ -55,10 +55,10 @@ test-trainer: setup-trainer ## the trainer, the weights tool and the simulated n
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/trainer tests/weights tests/ascend_sim/py37
 
 test-operator: setup-dev ## the operator, the contract, the device plugin and the tools, without a cluster
-	@$(DEV_PYTHON) -m pytest -c tests/pytest.ini -m "not cluster" tests
+	@$(DEV_PYTHON) -m pytest -m "not cluster"
 
 e2e: setup-cluster setup-trainer ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
-	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" TRAINER_PYTHON=$(TRAINER_PYTHON) $(DEV_PYTHON) -m pytest -c tests/pytest.ini -m cluster tests
+	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" TRAINER_PYTHON=$(TRAINER_PYTHON) $(DEV_PYTHON) -m pytest -m cluster
 
 ##@ Build
 .PHONY: images generate lock clean

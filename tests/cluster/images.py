@@ -93,8 +93,10 @@ def build(image: Image) -> None:
         f"--signature-policy={POLICY}",
         *machine_mounts(),
     ]
-    if image.base or image.parent:
-        arguments.append(f"--build-arg=BASE_IMAGE={image.base() if image.base else image.parent.reference()}")
+    if image.parent:
+        arguments.append(f"--build-arg=BASE_IMAGE={image.parent.reference()}")
+    elif image.base:
+        arguments.append(f"--build-arg=BASE_IMAGE={image.base()}")
     if (image.context / "Dockerfile").exists():
         buildah("bud", *arguments, image.context, log=log)
     else:

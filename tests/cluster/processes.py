@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ class Component:
     """One long-running program: its command line, extra environment, and how long it may take to end, in seconds."""
 
     name: str
-    argv: Sequence[str]
+    argv: tuple[str, ...]
     env: Mapping[str, str]
     stop_seconds: float = 20.0
 

@@ -42,18 +42,24 @@ def fetch_weights(python37: str) -> None:
 
 
 def forget_outdated(where: target.Target, name: str, *, inputs_changed: bool) -> None:
-    """Delete a run that failed or whose data is no longer in its claim; keep one that can be followed or shown."""
+    """Delete a run that failed or whose inputs or manifest are not the present ones; keep one to follow or to show."""
     in_namespace = f"--namespace={NAMESPACE}"
     found = where.kubectl.run(
         in_namespace, "get", "bertfinetune", name, "--output=jsonpath={.status.phase}", check=False
     )
-    if found.returncode == 0 and (inputs_changed or found.stdout == "Failed"):
-        print(
-            f"==> deleting the earlier run {name} ({'its inputs changed' if inputs_changed else 'it failed'})",
-            flush=True,
-        )
-        where.kubectl.run(in_namespace, "delete", "bertfinetune", name, "--cascade=foreground", "--timeout=120s")
-    elif found.returncode == 0:
+    if found.returncode != 0:
+        return
+    dry_run = where.kubectl.run(in_namespace, "apply", f"--filename={SAMPLE}", "--dry-run=server", check=False)
+    reasons = {
+        "its inputs changed": inputs_changed,
+        "it failed": found.stdout == "Failed",
+        "the manifest changed": dry_run.returncode != 0,
+    }
+    why = ", ".join(reason for reason, holds in reasons.items() if holds)
+    if why:
+        print(f"==> deleting the earlier run {name}: {why}", flush=True)
+        where.kubectl.run(in_namespace, "delete", "bertfinetune", name, "--cascade=foreground", "--timeout=150s")
+    else:
         print(f"    run {name} exists ({found.stdout}); following it", flush=True)
         print(f"    for a new one: kubectl {in_namespace} delete bft {name}, then make demo", flush=True)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cluster.kubectl import Kubectl
-from demo.stack import CARD_LABEL, DEVICE_PLUGIN, RELEASE, SYSTEM_NAMESPACE
+from demo.stack import CARD_LABEL, DEVICE_PLUGIN, METRICS_SERVICE, RELEASE, SYSTEM_NAMESPACE
 from demo.target import Target
 
 FINAL_RESULT = "---------Final Result--------"
@@ -20,7 +20,7 @@ def final_result(kubectl: Kubectl, namespace: str, job: str) -> list[str]:
 def operator_metrics(kubectl: Kubectl) -> str:
     """The operator's /metrics, scraped through the API server's proxy."""
     return kubectl.run(
-        "get", "--raw", f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/services/{RELEASE}:metrics/proxy/metrics"
+        "get", "--raw", f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/services/{METRICS_SERVICE}:metrics/proxy/metrics"
     ).stdout
 
 
@@ -31,7 +31,7 @@ def show(target: Target, namespace: str, name: str, job: str) -> None:
     print(f"\n$ {command}\n{kubectl.run(f'--namespace={namespace}', 'get', 'bertfinetunes', '--output=wide').stdout}")
     print(f"$ kubectl --namespace={namespace} logs job/{job} | tail -4")
     print("\n".join(final_result(kubectl, namespace, job)))
-    print(f"\nfrom the operator's /metrics (service {SYSTEM_NAMESPACE}/{RELEASE}):")
+    print(f"\nfrom the operator's /metrics (service {SYSTEM_NAMESPACE}/{METRICS_SERVICE}):")
     samples = [
         line
         for line in operator_metrics(kubectl).splitlines()

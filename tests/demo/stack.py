@@ -9,6 +9,7 @@ from demo.target import Target
 
 SYSTEM_NAMESPACE = "bertfinetune-system"
 RELEASE = "bertfinetune-operator"
+METRICS_SERVICE = f"{RELEASE}-metrics"
 RESOURCE = "huawei.com/Ascend910"
 DEVICE_PLUGIN = "ascend-device-plugin-sim"
 CARD_LABEL = {"accelerator": "huawei-Ascend910"}  # what mind-cluster's documentation puts on a node with 910 cards

@@ -1,4 +1,4 @@
-"""What does not need a long training: bad data, the plain CPU image, a pod that cannot start, deletion while it trains."""
+"""What needs no long training: bad data, the plain CPU image, a pod that cannot start, deletion while it trains."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -23,8 +23,15 @@ ensure_go() {
 
 build() { # build MODULE OUTPUT_FOLDER
   local flags="-s -w"
-  # without a version the API server calls itself v0.0.0 and clients misbehave
-  [[ $1 == kubernetes ]] && flags+=" -X k8s.io/component-base/version.gitVersion=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)"
+  case $1 in
+    kubernetes) # without a version the API server calls itself v0.0.0 and clients misbehave
+      flags+=" -X k8s.io/component-base/version.gitVersion=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)" ;;
+    helm) # without these `helm template` takes the cluster for Kubernetes 1.20
+      local minor
+      minor=$(go list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2)
+      flags+=" -X helm.sh/helm/v3/internal/version.version=$(go list -m -f '{{.Version}}' helm.sh/helm/v3)"
+      flags+=" -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$minor" ;;
+  esac
   case $1 in
     etcd) go build -trimpath -ldflags "$flags" -o "$2/etcd" go.etcd.io/etcd/server/v3 ;; # the package is named v3
     pause) go build -trimpath -ldflags "$flags" -o "$2/pause" . ;;

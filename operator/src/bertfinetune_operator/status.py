@@ -1,0 +1,141 @@
+"""The status of a BertFinetune: its record, which survives pods, Jobs and restarts of the operator."""
+
+from datetime import datetime
+from math import isfinite
+from typing import Annotated, Literal, get_args
+
+from pydantic import BeforeValidator, Field
+
+from bertfinetune_operator.model import Model
+
+Phase = Literal["Pending", "Preparing", "Running", "Retrying", "Succeeded", "Failed"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+"""A measured number; a NaN loss is no number, and the API server takes none."""
+
+FINISHED: frozenset[str] = frozenset({"Succeeded", "Failed"})
+
+
+def progress_summary(step: int, total: int, percent: int) -> str:
+    """The column PROGRESS, for instance "143/343 (41%)"."""
+    return f"{step}/{total} ({percent}%)"
+
+
+class Progress(Model):
+    """How far the running attempt has come."""
+
+    step: int
+    """Training steps done."""
+    total_steps: int
+    """Training steps planned."""
+    percent: int
+    """Share of the steps done, 0 to 100."""
+    summary: str
+    """Steps done, planned and their share, for instance "143/343 (41%)"."""
+    eta_seconds: int | None = None
+    """Seconds until training ends at the present speed."""
+    loss: Number = None
+    """Training loss of the newest step reported."""
+    ms_per_step: Number = None
+    """Mean duration of a training step, in milliseconds; after success the final value."""
+
+
+class Result(Model):
+    """What a successful run reported."""
+
+    accuracy: float
+    """Share of the evaluation examples classified correctly, 0 to 1."""
+    f1: float
+    """F1 score of the positive class on the evaluation examples, 0 to 1."""
+    eval_loss: Number = None
+    """Mean loss over the evaluation examples."""
+    ms_per_step: Number = None
+    """Mean duration of a training step, in milliseconds."""
+    examples_per_second: Number = None
+    """Training throughput, in sentence pairs per second."""
+    duration_seconds: Number = None
+    """Duration of the training, in seconds."""
+    steps: int | None = None
+    """Training steps done."""
+    seed: int | None = None
+    """Seed the run used."""
+    backend: str | None = None
+    """What computed it: npu, npu-simulated or cpu."""
+    checkpoint: str | None = None
+    """Final checkpoint in the output volume, relative to its root."""
+
+
+class Failure(Model):
+    """The newest failed attempt, kept here because its pod may vanish."""
+
+    pod: str
+    """Name of the pod."""
+    node: str | None = None
+    """Node it ran on."""
+    exit_code: int | None = None
+    """Exit code of the trainer; none if its container never ended."""
+    class_: Annotated[str, Field(alias="class")]
+    """BadConfig, BadData, BadModel, Storage, Interrupted, OutOfMemory, Evicted, Disrupted or Unknown."""
+    message: str
+    """The trainer's own sentence, or the end of its log, at most 2048 characters."""
+
+
+class Condition(Model):
+    """A condition after the Kubernetes API conventions."""
+
+    type: str
+    """Running, Succeeded or Failed."""
+    status: Literal["True", "False"]
+    """Whether the condition holds."""
+    reason: str
+    """One word for the newest transition."""
+    message: str = ""
+    """A sentence for people."""
+    last_transition_time: datetime
+    """When the status changed last."""
+    observed_generation: int
+    """Generation of the spec it speaks of."""
+
+
+class BertFinetuneStatus(Model):
+    """What the operator has seen of the run."""
+
+    observed_generation: int | None = None
+    """Generation of the spec this status speaks of."""
+    phase: Phase | None = None
+    """Where the run is: Pending, Preparing, Running, Retrying, Succeeded or Failed."""
+    reason: str | None = None
+    """One word why."""
+    message: str | None = None
+    """One line why, for people."""
+    conditions: Annotated[
+        list[Condition] | None,
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] = None
+    """Conditions Running, Succeeded and Failed."""
+    job_name: str | None = None
+    """Name of the Job."""
+    pod_name: str | None = None
+    """Name of the newest pod."""
+    node_name: str | None = None
+    """Node of the newest pod."""
+    start_time: datetime | None = None
+    """When the first container started; waiting for a card does not count."""
+    completion_time: datetime | None = None
+    """When the run succeeded or failed for good."""
+    duration: str | None = None
+    """Time from startTime to completionTime, or to the newest report, for instance "6m12s"."""
+    progress: Progress | None = None
+    """How far the running attempt has come."""
+    result: Result | None = None
+    """What a successful run reported."""
+    last_failure: Failure | None = None
+    """The newest failed attempt."""
+    retries: int = 0
+    """Attempts after the first one."""

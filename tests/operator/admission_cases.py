@@ -1,0 +1,151 @@
+"""What the API server must admit and refuse: (name, change of the minimal object, words of the refusal or None)."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Raw = dict[str, Any]
+REMOVE = object()
+
+
+class Case(NamedTuple):
+    """One object: the minimal one, mutated; `expected` is part of the server's message, or None if it is admitted."""
+
+    name: str
+    mutate: Callable[[Raw], Raw]
+    expected: str | None
+
+
+def put(path: str, value: Any) -> Callable[[Raw], Raw]:
+    """The change that sets the field at a dotted path, or takes it away."""
+
+    def mutate(raw: Raw) -> Raw:
+        *parents, last = path.split(".")
+        node = raw
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        if value is REMOVE:
+            node.pop(last)
+        else:
+            node[last] = value
+        return raw
+
+    return mutate
+
+
+def training(field: str, value: Any) -> Callable[[Raw], Raw]:
+    return put(f"spec.training.{field}", value)
+
+
+CLAIM = {"claimName": "c"}
+HOST_PATH = {"path": "/srv"}
+BOTH = {"claim": CLAIM, "hostPath": HOST_PATH}
+ONE_SOURCE = 'source: Invalid value: "object": set exactly one of claim, hostPath'
+ONE_OUTPUT = ONE_SOURCE.replace("source", "spec.output")
+
+CASES = [
+    Case("minimal", lambda raw: raw, None),
+    Case("no spec", put("spec", REMOVE), "spec: Required value"),
+    Case("longest name", put("metadata.name", "n" * 63), None),
+    Case("name too long", put("metadata.name", "n" * 64), "metadata.name: at most 63 characters"),
+    Case("no task", put("spec.task", REMOVE), "spec.task: Required value"),
+    Case("unknown task", put("spec.task", "CoLA"), 'spec.task: Unsupported value: "CoLA": supported values: "MRPC"'),
+    Case("no model", put("spec.model", REMOVE), "spec.model: Required value"),
+    Case("model by name", put("spec.model.name", "bert-large-uncased"), None),
+    Case("unknown model", put("spec.model.name", "gpt"), "spec.model.name: Unsupported value"),
+    Case("no model source", put("spec.model.source", REMOVE), "spec.model.source: Required value"),
+    Case("empty model source", put("spec.model.source", {}), f"spec.model.{ONE_SOURCE}"),
+    Case("two model sources", put("spec.model.source", BOTH), f"spec.model.{ONE_SOURCE}"),
+    Case("two data sources", put("spec.data.source", BOTH), f"spec.data.{ONE_SOURCE}"),
+    Case("data on the host", put("spec.data.source", {"hostPath": HOST_PATH}), None),
+    Case("no data", put("spec.data", REMOVE), "spec.data: Required value"),
+    Case("no output", put("spec.output", REMOVE), "spec.output: Required value"),
+    Case("empty output", put("spec.output", {}), ONE_OUTPUT),
+    Case("two outputs", put("spec.output", BOTH), ONE_OUTPUT),
+    Case("keep no checkpoint", put("spec.output.keepCheckpointMax", 0), "spec.output.keepCheckpointMax"),
+    Case("claim without name", put("spec.data.source.claim", {}), "spec.data.source.claim.claimName: Required value"),
+    Case("claim name in capitals", put("spec.data.source.claim.claimName", "Data"), "spec.data.source.claim.claimName"),
+    Case("folder in a claim", put("spec.data.source.claim.subPath", "glue/MRPC..old"), None),
+    Case("absolute subPath", put("spec.data.source.claim.subPath", "/glue"), "spec.data.source.claim.subPath"),
+    Case("climbing subPath", put("spec.data.source.claim.subPath", "a/../../b"), "must not contain '..'"),
+    Case("relative hostPath", put("spec.output", {"hostPath": {"path": "srv"}}), "spec.output.hostPath.path"),
+    Case("climbing hostPath", put("spec.output", {"hostPath": {"path": "/srv/../etc"}}), "must not contain '..'"),
+    Case("largest batch", training("trainBatchSize", 1024), None),
+    Case("batch too large", training("trainBatchSize", 1025), "should be less than or equal to 1024"),
+    Case("empty batch", training("trainBatchSize", 0), "should be greater than or equal to 1"),
+    Case("batch in words", training("trainBatchSize", "32"), 'spec.training.trainBatchSize: Invalid value: "string"'),
+    Case("no learning", training("learningRate", 0), "spec.training.learningRate in body should be greater than 0"),
+    Case("backward learning", training("learningRate", -1e-5), "should be greater than 0"),
+    Case("largest learning rate", training("learningRate", 1), None),
+    Case("learning rate in percent", training("learningRate", 2), "should be less than or equal to 1"),
+    Case("part of an epoch", training("numTrainEpochs", 0.01), None),
+    Case("no epoch", training("numTrainEpochs", 0), "should be greater than 0"),
+    Case("too many epochs", training("numTrainEpochs", 101), "should be less than or equal to 100"),
+    Case("sequence too short", training("maxSeqLength", 7), "should be greater than or equal to 8"),
+    Case("sequence longer than BERT's", training("maxSeqLength", 513), "should be less than or equal to 512"),
+    Case("no warm-up", training("warmupProportion", 0), None),
+    Case("nothing but warm-up", training("warmupProportion", 1), "should be less than 1"),
+    Case("negative seed", training("seed", -1), "should be greater than or equal to 0"),
+    Case("unknown precision", training("precisionMode", "fp8"), "spec.training.precisionMode: Unsupported value"),
+    Case("unknown optimizer", training("optimizer", "LAMB"), "spec.training.optimizer: Unsupported value"),
+    Case("bias correction", training("optimizer", "AdamW"), None),
+    Case("empty evaluation batch", training("evalBatchSize", 0), "should be greater than or equal to 1"),
+    Case("checkpoint every 0 steps", training("saveCheckpointsSteps", 0), "should be greater than or equal to 1"),
+    Case("misspelt field", training("learningrate", 1e-5), 'unknown field "spec.training.learningrate"'),
+    Case("CPU", put("spec.accelerator.type", "CPU"), None),
+    Case("unknown accelerator", put("spec.accelerator.type", "H100"), 'supported values: "Ascend910", "CPU"'),
+    Case("no second attempt", put("spec.backoffLimit", 0), None),
+    Case("negative attempts", put("spec.backoffLimit", -1), "should be greater than or equal to 0"),
+    Case("scheduler", put("spec.scheduling", {"schedulerName": "volcano", "nodeSelector": {"a": "b"}}), None),
+    Case("toleration of everything", put("spec.scheduling.tolerations", [{"operator": "Exists"}]), None),
+    Case("toleration without key", put("spec.scheduling.tolerations", [{"value": "x"}]), "without a key"),
+    Case(
+        "toleration with useless value",
+        put("spec.scheduling.tolerations", [{"key": "k", "operator": "Exists", "value": "x"}]),
+        "operator Exists takes no value",
+    ),
+    Case(
+        "toleration with useless seconds",
+        put("spec.scheduling.tolerations", [{"key": "k", "tolerationSeconds": 5}]),
+        "tolerationSeconds works with effect NoExecute only",
+    ),
+    Case("image with a space", put("spec.trainer.image", "a b"), "spec.trainer.image"),
+    Case("pull policy", put("spec.trainer.imagePullPolicy", "Sometimes"), "spec.trainer.imagePullPolicy"),
+    Case(
+        "resources",
+        put("spec.trainer.resources", {"requests": {"cpu": 2, "memory": "4Gi"}, "limits": {"cpu": "2500m"}}),
+        None,
+    ),
+    Case("odd quantity", put("spec.trainer.resources.limits", {"cpu": "two"}), "spec.trainer.resources.limits.cpu"),
+    Case(
+        "request above limit",
+        put("spec.trainer.resources", {"requests": {"memory": "8Gi"}, "limits": {"memory": "4096Mi"}}),
+        "a request is greater than its limit",
+    ),
+    Case(
+        "cards by hand",
+        put("spec.trainer.resources.limits", {"huawei.com/Ascend910": 8}),
+        "cards are set by spec.accelerator.type: remove huawei.com/Ascend910",
+    ),
+    Case("environment", put("spec.trainer.env", [{"name": "OMP_NUM_THREADS", "value": "2"}]), None),
+    Case(
+        "environment of the card", put("spec.trainer.env", [{"name": "DEVICE_ID", "value": "3"}]), "set by the operator"
+    ),
+    Case(
+        "variable twice",
+        put("spec.trainer.env", [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
+        "spec.trainer.env[1]: Duplicate value",
+    ),
+    Case("variable with a space", put("spec.trainer.env", [{"name": "A B"}]), "spec.trainer.env[0].name"),
+]
+
+IMMUTABLE = [
+    ("spec.model.name", "bert-base-uncased", "model"),
+    ("spec.data.source.claim.claimName", "other", "data"),
+    ("spec.training.learningRate", 0.01, "training"),
+    ("spec.accelerator.type", "CPU", "accelerator"),
+    ("spec.output.keepCheckpointMax", 9, "output"),
+    ("spec.backoffLimit", 9, "backoffLimit"),
+    ("spec.scheduling", {"schedulerName": "volcano"}, "scheduling"),
+    ("spec.trainer", {"image": "x"}, "trainer"),
+]
+"""(field, value, name in the refusal): what cannot change once the object exists."""

@@ -1,0 +1,120 @@
+"""The CRD against a real API server: what it admits, refuses, defaults and explains."""
+
+import json
+import runpy
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from golden import builders as make
+
+pytestmark = pytest.mark.cluster
+
+Raw = dict[str, Any]
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+TABLE = runpy.run_path(str(Path(__file__).with_name("admission_cases.py")))
+CRD = Path(__file__).parents[2] / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
+SAMPLE = CRD.parent / "samples" / "bertfinetune.yaml"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _crd(kubectl: Kubectl) -> None:
+    done = kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD}")
+    assert done.returncode == 0, done.stderr
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/bertfinetunes.bertfinetune.dev")
+
+
+def submit(
+    kubectl: Kubectl, raw: dict[str, Any], verb: str = "create", dry: bool = True
+) -> subprocess.CompletedProcess[str]:
+    mode = ["--dry-run=server"] if dry else []
+    return kubectl(verb, *mode, "--validate=strict", "--output=json", "--filename=-", stdin=json.dumps(raw))
+
+
+def minimal(namespace: str = "default") -> Raw:
+    raw = yaml.safe_load(make.MINIMAL)
+    raw["metadata"] = {"name": "minimal", "namespace": namespace}
+    return raw
+
+
+@pytest.mark.parametrize("case", TABLE["CASES"], ids=lambda case: case.name)
+def test_create(kubectl: Kubectl, case: Any) -> None:
+    done = submit(kubectl, case.mutate(minimal()))
+    if case.expected is None:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode != 0, done.stdout
+        assert case.expected in done.stderr
+
+
+@pytest.mark.parametrize(("path", "value", "field"), TABLE["IMMUTABLE"], ids=str)
+def test_update_of_the_spec_is_refused(kubectl: Kubectl, namespace: str, path: str, value: Any, field: str) -> None:
+    raw = minimal(namespace)
+    raw["spec"]["scheduling"] = {"nodeSelector": {"nowhere": "true"}}
+    assert submit(kubectl, raw, dry=False).returncode == 0
+    raw["metadata"]["labels"] = {"changed": "yes"}
+    assert submit(kubectl, raw, "apply").returncode == 0
+    done = submit(kubectl, TABLE["put"](path, value)(raw), "apply")
+    assert f"spec.{field} cannot change once the object exists: delete it and create it again" in done.stderr
+
+
+def test_defaults_are_filled_in_by_the_server(kubectl: Kubectl) -> None:
+    spec = json.loads(submit(kubectl, minimal()).stdout)["spec"]
+    assert spec["training"] == {
+        "trainBatchSize": 32,
+        "learningRate": 2e-5,
+        "numTrainEpochs": 3,
+        "maxSeqLength": 128,
+        "warmupProportion": 0.1,
+        "seed": 1,
+        "precisionMode": "allow_mix_precision",
+        "optimizer": "AdamWeightDecay",
+        "evalBatchSize": 32,
+        "saveCheckpointsSteps": 100,
+    }
+    assert spec["accelerator"] == {"type": "Ascend910"}
+    assert (spec["backoffLimit"], spec["model"]["name"], spec["output"]["keepCheckpointMax"]) == (3, "custom", 5)
+    assert not {"scheduling", "trainer"} & set(spec)
+
+
+def test_the_sample_is_admitted(kubectl: Kubectl, namespace: str) -> None:
+    done = kubectl(
+        "create", f"--namespace={namespace}", "--dry-run=server", "--validate=strict", f"--filename={SAMPLE}"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("case", ["minimal", "everything", "ascend-limits"])
+def test_the_golden_jobs_are_admitted(kubectl: Kubectl, case: str) -> None:
+    job = yaml.safe_load((make.GOLDEN / "job" / f"{case}.yaml").read_text())
+    job["metadata"]["namespace"] = "default"
+    done = submit(kubectl, job)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("spec.training.learningRate", "Peak of the learning-rate schedule"),
+        ("spec.training.learningRate", "Default: 2e-5."),
+        ("spec.data.source", "mounted read-only at /data"),
+        ("status.result.accuracy", "Share of the evaluation examples"),
+    ],
+)
+def test_explain(kubectl: Kubectl, field: str, words: str) -> None:
+    text = " ".join(kubectl("explain", f"bertfinetune.{field}").stdout.split())
+    assert words in text
+
+
+def test_short_name_and_columns(kubectl: Kubectl, namespace: str) -> None:
+    raw = minimal(namespace)
+    raw["spec"]["scheduling"] = {"nodeSelector": {"nowhere": "true"}}
+    assert submit(kubectl, raw, dry=False).returncode == 0
+    header = kubectl("get", "bft", f"--namespace={namespace}", "--output=wide").stdout.splitlines()[0]
+    shown = "NAME PHASE PROGRESS ACCURACY MS/STEP DURATION AGE F1 LOSS ETA DEVICES NODE REASON"
+    assert header.split() == shown.split()

@@ -1,0 +1,93 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertfinetune_operator.observe import MAX_MESSAGE, observe, parse_result, view_pod, view_progress
+from bertfinetune_operator.status import Result
+from golden import builders as make
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"accuracy": 0.8, "f1": 0.9}', Result(accuracy=0.8, f1=0.9)),
+        ('{"accuracy": 0.8, "f1": 0.9, "msPerStep": NaN, "later": 1}', Result(accuracy=0.8, f1=0.9)),
+        ('{"accuracy": 0.8}', None),
+        ("[0.8, 0.9]", None),
+        ("", None),
+        ("Killed", None),
+    ],
+)
+def test_result(text: str, expected: Result | None) -> None:
+    assert parse_result(text) == expected
+
+
+@given(st.text() | json_values.map(repr))
+def test_any_termination_message_is_survived(text: str) -> None:
+    assert parse_result(text) is None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["phase", "step", "totalSteps", "percent", "loss", "etaSeconds", "msPerStep"]), json_values
+    )
+)
+def test_any_report_is_survived(report: dict[str, Any]) -> None:
+    view = view_progress(report)
+    assert view is None or view.progress.summary.startswith(f"{view.progress.step}/")
+
+
+def test_a_diverged_loss_is_left_out() -> None:
+    view = view_progress({"phase": "Training", "step": 1, "totalSteps": 2, "percent": 50, "loss": float("nan")})
+    assert view
+    assert view.progress.loss is None
+
+
+def test_only_the_newest_pods_report_counts() -> None:
+    report = {"phase": "Training", "step": 1, "totalSteps": 2, "percent": 50}
+    pods = [make.pod("b", created="2026-01-02T03:02:00Z"), make.pod("a", created="2026-01-02T03:01:00Z")]
+    assert [pod.name for pod in observe(None, pods).pods] == ["a", "b"]
+    assert observe(None, pods, {"a": report}).progress is None
+    assert observe(None, pods, {"b": report}).progress
+
+
+def test_a_failure_keeps_the_end_of_the_log() -> None:
+    log = "x" * 3000 + "\nValueError: boom\n"
+    view = view_pod(make.pod(state={"terminated": {"exitCode": 70, "message": log}}))
+    assert view.failure
+    assert len(view.failure.message) == MAX_MESSAGE
+    assert view.failure.message.endswith("ValueError: boom")
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "expected"),
+    [
+        ({"exitCode": 64}, {}, "BadConfig"),
+        ({"exitCode": 66}, {}, "BadModel"),
+        ({"exitCode": 74}, {}, "Storage"),
+        ({"exitCode": 75}, {}, "Interrupted"),
+        ({"exitCode": 75}, {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}, "Interrupted"),
+        ({"exitCode": 70}, {}, "Unknown"),
+        ({"exitCode": 1}, {}, "Unknown"),
+        ({"exitCode": 128, "reason": "StartError"}, {}, "Unknown"),
+        (
+            {"exitCode": 137, "reason": "OOMKilled"},
+            {"conditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            "OutOfMemory",
+        ),
+        ({"exitCode": 137}, {"reason": "Evicted"}, "Evicted"),
+        ({"exitCode": 143}, {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}, "Disrupted"),
+        ({"exitCode": 143}, {"conditions": [{"type": "DisruptionTarget", "status": "False"}]}, "Unknown"),
+    ],
+)
+def test_failure_classes(state: dict[str, Any], status: dict[str, Any], expected: str) -> None:
+    failure = view_pod(make.pod(state={"terminated": state}, **status)).failure
+    assert failure
+    assert failure.class_ == expected
