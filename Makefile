@@ -58,6 +58,7 @@ test-operator: setup-dev ## the operator, the contract, the device plugin and th
 	@$(DEV_PYTHON) -m pytest -m "not cluster"
 
 e2e: setup-cluster setup-trainer ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
+	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin registry
 	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" TRAINER_PYTHON=$(TRAINER_PYTHON) $(DEV_PYTHON) -m pytest -m cluster
 
 ##@ Build
@@ -85,7 +86,7 @@ setup-trainer: setup-dev
 	@tests/setup/venv.sh $(TRAINER) "$$(tests/setup/python.sh 3.7 $(CACHE))" trainer_image/requirements.txt trainer_image/requirements-tensorflow.txt tests/trainer/requirements.txt -- trainer_image/src
 
 setup-go: setup-dev
-	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin
+	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin etcd pause coredns helm kubernetes
 
 setup-cluster: setup-dev setup-go
 	@tests/setup/apt-packages.sh $(CLUSTER_PACKAGES)

