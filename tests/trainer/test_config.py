@@ -1,0 +1,88 @@
+"""Every flag: its name, its default, its range, and what is said when it is wrong."""
+
+import dataclasses
+from typing import Any, List
+
+import pytest
+
+from bert_trainer import contract
+from bert_trainer.config import Config, parse
+from bert_trainer.errors import BadConfigError
+
+NEEDED = ["--data_path=d", "--model_path=m", "--output_dir=o"]
+
+
+def test_flags_are_the_contract_s() -> None:
+    assert tuple(field.name for field in dataclasses.fields(Config)) == contract.FLAGS
+
+
+def test_defaults_are_the_reference_s() -> None:
+    config = parse(NEEDED)
+    assert (config.task_name, config.train_batch_size, config.learning_rate, config.num_train_epochs) == (
+        "MRPC",
+        32,
+        2e-5,
+        3.0,
+    )
+    assert (config.max_seq_length, config.warmup_proportion, config.optimizer) == (128, 0.1, "AdamWeightDecay")
+
+
+def test_both_spellings_of_a_value() -> None:
+    assert parse([*NEEDED, "--seed=7"]) == parse([*NEEDED, "--seed", "7"])
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("task_name", ["MRPC"], ["mrpc", "CoLA", ""]),
+        ("data_path", ["x"], [""]),
+        ("model_path", ["x"], [""]),
+        ("output_dir", ["x"], [""]),
+        ("train_batch_size", [1, 1024], [0, 1025, -1, "3.5"]),
+        ("eval_batch_size", [1, 1024], [0, 1025]),
+        ("learning_rate", [1e-9, 1], [0, 1.01, -1e-5, "nan", "inf", "fast"]),
+        ("num_train_epochs", [0.001, 100], [0, 100.5, "nan"]),
+        ("model_name", contract.MODEL_NAMES, ["bert-base-cased"]),
+        ("max_seq_length", [8, 512], [7, 513]),
+        ("warmup_proportion", [0, 0.99], [1, -0.1, "nan"]),
+        ("seed", [0, 2**31 - 1], [-1, 2**31]),
+        ("optimizer", contract.OPTIMIZERS, ["Adam"]),
+        ("precision_mode", contract.PRECISION_MODES, ["fp16"]),
+        ("save_checkpoints_steps", [1], [0]),
+        ("keep_checkpoint_max", [1], [0]),
+        ("device", contract.DEVICES, ["gpu"]),
+        ("run_id", ["", "0f"], []),
+        ("metrics_port", [0, 65535], [-1, 65536]),
+        ("termination_log", ["", "/dev/termination-log"], []),
+    ],
+)
+def test_ranges(name: str, allowed: List[Any], refused: List[Any]) -> None:
+    for value in allowed:
+        assert str(getattr(parse([*NEEDED, f"--{name}={value}"]), name)) in (
+            str(value),
+            str(float(value or 0)) if not isinstance(value, str) else "",
+        )
+    for value in refused:
+        with pytest.raises(BadConfigError, match=f"--{name}.*{value}"):
+            parse([*NEEDED, f"--{name}={value}"])
+
+
+def test_a_missing_flag_is_named() -> None:
+    with pytest.raises(BadConfigError, match="--model_path=: must be given"):
+        parse(["--data_path=d", "--output_dir=o"])
+
+
+@pytest.mark.parametrize("argument", ["--train_batch=8", "stray", "--nproc=8"])
+def test_unknown_arguments(argument: str) -> None:
+    with pytest.raises(BadConfigError, match=argument + ".*--help"):
+        parse([*NEEDED, argument])
+
+
+def test_help_names_every_flag_with_its_default(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as left:
+        parse(["--help"])
+    assert left.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(Config):
+        assert "--" + field.name in text
+        assert f"(default: {field.default!r})" in text

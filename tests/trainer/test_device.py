@@ -1,0 +1,49 @@
+"""What a device gives: cores, and a clear refusal where there is no NPU adapter."""
+
+import os
+from pathlib import Path
+from typing import Dict
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from bert import modeling as reference
+
+from bert_trainer.device import available_cores, gelu, open_device
+from bert_trainer.errors import BadConfigError
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, 4),
+        ({"cpu.max": "max 100000\n"}, 4),
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "5000 100000\n"}, 1),
+        ({"cpu.max": "900000 100000\n"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "300000\n"}, 4),
+    ],
+)
+def test_available_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Dict[str, str], cores: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 5})
+    (tmp_path / "cpu").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    assert available_cores(tmp_path) == cores
+
+
+def test_npu_without_its_adapter() -> None:
+    with pytest.raises(
+        BadConfigError, match="--device=npu: No module named 'npu_bridge'; use the trainer's Ascend image"
+    ):
+        open_device("npu")
+
+
+def test_gelu_is_the_reference_s() -> None:
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.linspace(-6.0, 6.0, 1001)
+        mine, published = session.run([gelu(x), reference.gelu(x)])
+    np.testing.assert_allclose(mine, published, rtol=1e-6, atol=1e-7)

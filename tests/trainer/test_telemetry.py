@@ -1,0 +1,126 @@
+"""Metrics and progress as a scraper and the operator see them."""
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from typing import Dict, Iterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bert_trainer import contract, telemetry
+from bert_trainer.errors import BadConfigError
+from bert_trainer.hooks import progress_line
+from bert_trainer.telemetry import StepTimes, Telemetry, serve
+
+
+@pytest.fixture
+def run() -> Telemetry:
+    return Telemetry("npu-simulated", "MRPC")
+
+
+@pytest.fixture
+def address(run: Telemetry) -> Iterator[str]:
+    """Serves the run on a free port of the loopback."""
+    server = serve(run, 0)
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.read().decode()
+
+
+def scrape(address: str) -> Dict[str, float]:
+    samples = {}
+    for family in text_string_to_metric_families(fetch(address + contract.METRICS_PATH)):
+        for sample in family.samples:
+            assert sample.labels["backend"] == "npu-simulated", sample
+            assert not sample.name.endswith("_created")
+            if "le" not in sample.labels:
+                samples[sample.name] = sample.value
+    return samples
+
+
+def test_before_the_first_step(address: str) -> None:
+    assert scrape(address) == {
+        contract.METRIC_INFO: 1.0,
+        contract.METRIC_STEP_DURATION + "_count": 0.0,
+        contract.METRIC_STEP_DURATION + "_sum": 0.0,
+    }
+    progress = json.loads(fetch(address + contract.PROGRESS_PATH))
+    assert tuple(progress) == contract.PROGRESS_KEYS
+    assert progress == {
+        "phase": "Preparing",
+        "step": 0,
+        "totalSteps": 0,
+        "percent": 0,
+        "etaSeconds": None,
+        "loss": None,
+        "msPerStep": None,
+    }
+
+
+def test_a_run(run: Telemetry, address: str) -> None:
+    run.start(140, 343)
+    for step, seconds in ((141, 30.0), (142, 2.0), (143, 1.0), (144, 0.5)):
+        run.step(step, 0.43219, seconds, 32)
+    assert json.loads(fetch(address + contract.PROGRESS_PATH)) == {
+        "phase": "Training",
+        "step": 144,
+        "totalSteps": 343,
+        "percent": 41,
+        "etaSeconds": round(199 * 0.75),
+        "loss": 0.4322,
+        "msPerStep": 750.0,
+    }
+    samples = scrape(address)
+    assert samples[contract.METRIC_GLOBAL_STEP] == 144
+    assert samples[contract.METRIC_STEPS] == 343
+    assert samples[contract.METRIC_STEP_DURATION + "_count"] == 4
+    assert samples[contract.METRIC_STEP_DURATION + "_sum"] == 33.5
+    assert samples[contract.METRIC_LOSS] == pytest.approx(0.43219)
+    assert samples[contract.METRIC_EXAMPLES_PER_SECOND] == pytest.approx(64 / 1.5, abs=0.01)
+    assert contract.METRIC_EVAL_ACCURACY not in samples
+    run.enter("Evaluating")
+    run.evaluated(0.81, 0.87)
+    samples = scrape(address)
+    assert (samples[contract.METRIC_EVAL_ACCURACY], samples[contract.METRIC_EVAL_F1]) == (0.81, 0.87)
+    assert json.loads(fetch(address + contract.PROGRESS_PATH))["phase"] == "Evaluating"
+
+
+def test_other_paths_are_not_found(address: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        fetch(address + "/")
+    assert answer.value.code == 404
+
+
+def test_a_taken_port_is_a_wrong_flag(run: Telemetry) -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(BadConfigError, match=f"--metrics_port={port}: Address already in use"):
+            serve(run, port)
+
+
+def test_step_times_leave_the_first_steps_out() -> None:
+    times = StepTimes()
+    for _ in range(telemetry.UNTIMED_STEPS):
+        times.add(100.0, 32)
+        assert (times.ms_per_step, times.examples_per_second) == (None, None)
+    times.add(0.1, 32)
+    times.add(0.3, 30)
+    assert (times.ms_per_step, times.examples_per_second) == (200.0, 155.0)
+
+
+def test_progress_lines(run: Telemetry) -> None:
+    run.start(0, 10)
+    run.step(1, 0.5, 9.0, 8)
+    assert progress_line(run.progress) == "step 1/10 (10%) loss 0.5000"
+    for step in (2, 3):
+        run.step(step, 0.25, 1.5, 8)
+    assert progress_line(run.progress) == "step 3/10 (30%) loss 0.2500, 1500 ms/step, 10 s left"

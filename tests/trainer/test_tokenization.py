@@ -1,0 +1,113 @@
+"""Tokens and truncation against the published implementation, on the corpus and on any text."""
+
+import unicodedata
+from pathlib import Path
+from typing import Dict, List
+
+import pytest
+import small_bert
+from bert import run_classifier
+from bert import tokenization as reference
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bert_trainer.data import Pair, read_pairs
+from bert_trainer.errors import BadModelError
+from bert_trainer.tasks import MRPC
+from bert_trainer.tokenization import encode_pairs, read_vocabulary, truncated_lengths
+
+# The Rust library differs from the reference in characters younger than Unicode 8, in 256 rare ideographs, and in that
+# it knows no final sigma. A pair without a token differs, too: to the reference it is a single sentence.
+CHARACTERS = st.characters(max_codepoint=0xFFFF, blacklist_categories=("Cs", "Cn", "Co"), blacklist_characters="\u03a3")
+TEXT = st.text(CHARACTERS.filter(lambda c: unicodedata.ucd_3_2_0.category(c) != "Cn"), max_size=40).map("{} x".format)
+
+
+def letters_vocabulary(texts: List[str]) -> Dict[str, int]:
+    """Returns a vocabulary that splits the texts' words into pieces of one to three letters."""
+    words = {word for text in texts for word in text.lower().split()}
+    pieces = {word[start : start + size] for word in words for start in range(len(word)) for size in (1, 2, 3)}
+    tokens = small_bert.SPECIAL + sorted(pieces) + ["##" + piece for piece in sorted(pieces)]
+    return {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+
+
+def reference_features(
+    pairs: List[Pair], vocabulary_file: Path, max_seq_length: int
+) -> List[run_classifier.InputFeatures]:
+    tokenizer = reference.FullTokenizer(str(vocabulary_file), do_lower_case=True)
+    examples = [
+        run_classifier.InputExample(str(index), pair.first, pair.second, str(pair.label))
+        for index, pair in enumerate(pairs)
+    ]
+    return [
+        run_classifier.convert_single_example(10, example, ["0", "1"], max_seq_length, tokenizer)
+        for example in examples
+    ]
+
+
+def assert_same(pairs: List[Pair], vocabulary: Dict[str, int], folder: Path, max_seq_length: int) -> None:
+    vocabulary_file = folder / "vocab.txt"
+    vocabulary_file.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    expected = reference_features(pairs, vocabulary_file, max_seq_length)
+    for pair, encoded, theirs in zip(
+        pairs, encode_pairs(pairs, read_vocabulary(vocabulary_file), max_seq_length), expected
+    ):
+        length = sum(theirs.input_mask)
+        types = [0] * encoded.first_segment + [1] * (len(encoded.ids) - encoded.first_segment)
+        assert encoded.ids.tolist() == theirs.input_ids[:length], pair
+        assert (types, encoded.label) == (theirs.segment_ids[:length], theirs.label_id)
+
+
+@pytest.mark.parametrize(("name", "max_seq_length"), [("train.tsv", 128), ("dev.tsv", 40)])
+def test_the_whole_corpus_is_tokenized_as_the_reference_does(
+    corpus: Path, tmp_path: Path, name: str, max_seq_length: int
+) -> None:
+    pairs = read_pairs(corpus / name, MRPC)
+    vocabulary = letters_vocabulary([sentence for pair in pairs for sentence in pair[:2]])
+    assert_same(pairs, vocabulary, tmp_path, max_seq_length)
+
+
+@given(TEXT, TEXT, st.integers(8, 60))
+def test_any_text_is_tokenized_as_the_reference_does(
+    tmp_path_factory: pytest.TempPathFactory, first: str, second: str, width: int
+) -> None:
+    assert_same([Pair(first, second, 1)], letters_vocabulary([first]), tmp_path_factory.mktemp("vocabulary"), width)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("The banks rose .", ["the", "bank", "##s", "rose", "."]),
+        ("Banks,rose", ["bank", "##s", ",", "rose"]),
+        ("b\u00e0nk\u0301 unheard", ["bank", "[UNK]"]),
+        ("river\u00a0\u2003rain\u0000", ["river", "rain"]),
+        ("a" * 201, ["[UNK]"]),
+        ("\u4e2d the", ["[UNK]", "the"]),
+    ],
+)
+def test_tokens(text: str, tokens: List[str]) -> None:
+    vocabulary = {token: index for index, token in enumerate(small_bert.VOCABULARY)}
+    (encoded,) = encode_pairs([Pair(text, "a", 0)], vocabulary, 32)
+    names = [small_bert.VOCABULARY[index] for index in encoded.ids]
+    assert names == ["[CLS]", *tokens, "[SEP]", "a", "[SEP]"]
+    assert encoded.first_segment == len(tokens) + 2
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 200))
+def test_truncation_is_the_reference_s(first: int, second: int, limit: int) -> None:
+    one, other = ["x"] * first, ["y"] * second
+    run_classifier._truncate_seq_pair(one, other, limit)
+    assert truncated_lengths(first, second, limit) == (len(one), len(other))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[UNK]\n[CLS]\n", r"token \[SEP\] is missing"),
+        (b"[UNK]\n[CLS]\n[SEP]\na\na\n", "1 of its 5 tokens are repeated"),
+        (b"[UNK]\n\xff\n", "not UTF-8 at byte 6"),
+    ],
+)
+def test_bad_vocabulary(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "vocab.txt").write_bytes(content)
+    with pytest.raises(BadModelError, match="vocab.txt: " + message):
+        read_vocabulary(tmp_path / "vocab.txt")

@@ -1,0 +1,62 @@
+"""`python -m bert_trainer`: flags in, exit code out (contract.EXIT_CLASSES), the outcome where the contract says."""
+
+import time
+
+STARTED = time.monotonic()  # before TensorFlow's imports, which are part of the run's duration
+
+import logging  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+import warnings  # noqa: E402
+from typing import List  # noqa: E402
+
+from bert_trainer import config, result  # noqa: E402
+from bert_trainer.errors import TrainerError  # noqa: E402
+from bert_trainer.stop import StopRequest  # noqa: E402
+
+log = logging.getLogger("bert_trainer")
+
+
+def main(arguments: List[str]) -> int:
+    """Runs the trainer and returns its exit code; the outcome is reported whatever happens."""
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
+    stop = StopRequest()
+    stop.listen()
+    try:
+        settings = config.parse(arguments)
+        quiet_tensorflow()
+        from bert_trainer import train  # noqa: PLC0415 - a wrong flag is refused without waiting for TensorFlow
+
+        outcome = train.run(settings, stop, STARTED)
+    except TrainerError as error:
+        log.error("%s", error)
+        outcome, exit_code = result.failure(error), error.exit_code
+    except Exception as error:
+        log.exception("a bug in the trainer, or a failure it does not know; please report it with this traceback")
+        outcome, exit_code = result.failure(error), TrainerError.exit_code
+    else:
+        exit_code = 0
+    result.write_termination_log(outcome, termination_log(arguments))
+    if not exit_code:
+        print(result.final_block(outcome), flush=True)
+    return exit_code
+
+
+def termination_log(arguments: List[str]) -> str:
+    """Returns the value of --termination_log=FILE even when other flags cannot be read."""
+    flag = "--termination_log="
+    return next((argument[len(flag) :] for argument in arguments if argument.startswith(flag)), "")
+
+
+def quiet_tensorflow() -> None:
+    """Keeps TensorFlow 1.15's notices about itself out of the log."""
+    # Errors reach Python as exceptions; what is left is the CPU wheel's complaint that it finds no CUDA driver.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
+    import tensorflow.compat.v1 as tf  # noqa: PLC0415
+
+    tf.logging.set_verbosity(tf.logging.ERROR)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

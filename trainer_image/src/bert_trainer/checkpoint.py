@@ -1,0 +1,76 @@
+"""The pre-trained model's folder: refuses vocabulary, configuration and weights that do not fit each other."""
+
+from pathlib import Path
+from typing import Dict, List, NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from bert_trainer import contract
+from bert_trainer.data import sha256
+from bert_trainer.errors import BadConfigError, BadModelError
+from bert_trainer.modeling import BertConfig, read_bert_config, variable_shapes
+from bert_trainer.tokenization import read_vocabulary
+
+VOCAB_FILE = "vocab.txt"
+CONFIG_FILE = "bert_config.json"
+CHECKPOINT = "bert_model.ckpt"
+
+# Devlin et al. 2018: layers, hidden size, attention heads.
+PUBLISHED_SIZES = {"bert-base-uncased": (12, 768, 12), "bert-large-uncased": (24, 1024, 16)}
+
+
+class PretrainedModel(NamedTuple):
+    """A verified model folder."""
+
+    config: BertConfig
+    vocabulary: Dict[str, int]
+    checkpoint: str
+    variables: List[str]  # those that the checkpoint initializes
+
+
+def fingerprint(folder: Path) -> Dict[str, str]:
+    """Returns file name -> SHA-256; the checkpoint's index stands for the weights, of which it holds the checksums."""
+    return {name: sha256(folder / name, BadModelError) for name in (VOCAB_FILE, CONFIG_FILE, CHECKPOINT + ".index")}
+
+
+def load(folder: Path, model_name: str, max_seq_length: int) -> PretrainedModel:
+    """Reads and verifies a model folder.
+
+    Raises:
+        BadModelError: naming the file and what does not fit.
+        BadConfigError: when the model has fewer positions than max_seq_length.
+    """
+    config = read_bert_config(folder / CONFIG_FILE)
+    _check_size(config, model_name, folder)
+    if max_seq_length > config.max_position_embeddings:
+        message = "--max_seq_length={}: the model in {} has {} positions; pass at most that many"
+        raise BadConfigError(message.format(max_seq_length, folder, config.max_position_embeddings))
+    vocabulary = read_vocabulary(folder / VOCAB_FILE)
+    if len(vocabulary) != config.vocab_size:
+        message = "{}: {} tokens, but {} says vocab_size {}; use the vocabulary published with the weights"
+        raise BadModelError(message.format(folder / VOCAB_FILE, len(vocabulary), CONFIG_FILE, config.vocab_size))
+    checkpoint = str(folder / CHECKPOINT)
+    return PretrainedModel(config, vocabulary, checkpoint, _verified_variables(checkpoint, config))
+
+
+def _check_size(config: BertConfig, model_name: str, folder: Path) -> None:
+    size = (config.num_hidden_layers, config.hidden_size, config.num_attention_heads)
+    if model_name != contract.MODEL_NAMES[0] and size != PUBLISHED_SIZES[model_name]:
+        message = "{}: layers, hidden size and heads are {}, those of {} are {}; use its weights or --model_name=custom"
+        raise BadModelError(message.format(folder / CONFIG_FILE, size, model_name, PUBLISHED_SIZES[model_name]))
+
+
+def _verified_variables(checkpoint: str, config: BertConfig) -> List[str]:
+    """Reads every tensor once, which verifies its checksum; returns the names in the checkpoint that the model has."""
+    expected = variable_shapes(config)
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        shapes = reader.get_variable_to_shape_map()
+        for name, shape in expected.items():
+            if shapes.get(name) != shape:
+                message = "{}: {} has shape {}, {} wants {}; use weights and configuration of the same model"
+                raise BadModelError(message.format(checkpoint, name, shapes.get(name, "none"), CONFIG_FILE, shape))
+            reader.get_tensor(name)
+    except (tf.errors.OpError, ValueError) as reason:
+        raise BadModelError("{}: unreadable ({}); copy the weights again".format(checkpoint, reason)) from reason
+    return list(expected)

@@ -1,0 +1,96 @@
+"""The run's configuration: one frozen dataclass, every flag with its default, its meaning and its range."""
+
+import argparse
+import dataclasses
+from typing import Any, Callable, List, NoReturn, Optional, Sequence
+
+from bert_trainer import contract
+from bert_trainer.errors import BadConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A flag's admissible values: a test and the words that describe it."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+def between(low: int, high: int) -> Rule:
+    return Rule(lambda value: low <= value <= high, "from {} to {}".format(low, high))
+
+
+def one_of(choices: Sequence[str]) -> Rule:
+    return Rule(lambda value: value in choices, "one of " + ", ".join(choices))
+
+
+GIVEN = Rule(bool, "given: this flag has no default")
+ANY = Rule(lambda _value: True, "anything")
+
+
+def flag(default: Any, meaning: str, rule: Rule = ANY) -> Any:
+    """Returns a dataclass field that is also a command line flag of the default's type."""
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "rule": rule})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything a run depends on; raises BadConfigError on a value out of range."""
+
+    task_name: str = flag("MRPC", "task to fine-tune on", one_of(contract.TASKS))
+    data_path: str = flag("", "folder with the task's train.tsv and dev.tsv", GIVEN)
+    model_path: str = flag("", "folder with vocab.txt, bert_config.json and bert_model.ckpt.*", GIVEN)
+    train_batch_size: int = flag(32, "sentence pairs per training step", between(1, 1024))
+    learning_rate: float = flag(2e-5, "peak learning rate", Rule(lambda v: 0 < v <= 1, "above 0, at most 1"))
+    num_train_epochs: float = flag(
+        3.0, "passes over the training set", Rule(lambda v: 0 < v <= 100, "above 0, at most 100")
+    )
+    output_dir: str = flag("", "folder for checkpoints and the result, one per run", GIVEN)
+    model_name: str = flag("custom", "size the weights must have", one_of(contract.MODEL_NAMES))
+    max_seq_length: int = flag(128, "tokens of the longest pair; longer pairs are truncated", between(8, 512))
+    eval_batch_size: int = flag(32, "sentence pairs per evaluation step", between(1, 1024))
+    warmup_proportion: float = flag(
+        0.1, "share of the steps in which the learning rate rises", Rule(lambda v: 0 <= v < 1, "at least 0, below 1")
+    )
+    seed: int = flag(1, "seed of shuffling, initialization and dropout", between(0, 2**31 - 1))
+    optimizer: str = flag(
+        "AdamWeightDecay",
+        "AdamWeightDecay (as published, without bias correction) or AdamW",
+        one_of(contract.OPTIMIZERS),
+    )
+    precision_mode: str = flag("allow_mix_precision", "precision on the NPU", one_of(contract.PRECISION_MODES))
+    save_checkpoints_steps: int = flag(100, "steps between checkpoints", between(1, 10**9))
+    keep_checkpoint_max: int = flag(5, "checkpoints kept", between(1, 1000))
+    device: str = flag("cpu", "where to run", one_of(contract.DEVICES))
+    run_id: str = flag("", "identity of the run; empty for a run by hand")
+    metrics_port: int = flag(0, "TCP port of /metrics and /progress, 0 for none", between(0, 65535))
+    termination_log: str = flag("", "file that receives the result for Kubernetes, empty for none")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, rule = getattr(self, field.name), field.metadata["rule"]
+            if not rule.holds(value):
+                raise BadConfigError("--{}={}: must be {}".format(field.name, value, rule.words))
+
+
+class FlagParser(argparse.ArgumentParser):
+    """An argument parser that raises instead of leaving the process with a code of its own."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadConfigError("{}; run python -m bert_trainer --help for the flags".format(message))
+
+
+def parse(arguments: Optional[List[str]] = None) -> Config:
+    """Reads command line flags (of this process when None), as --flag=value or --flag value; raises BadConfigError."""
+    parser = FlagParser(
+        prog="python -m bert_trainer", description="Fine-tunes BERT on a sentence-pair task.", allow_abbrev=False
+    )
+    for field in dataclasses.fields(Config):
+        parser.add_argument(
+            "--" + field.name,
+            type=field.type,
+            default=field.default,
+            metavar=field.type.__name__.upper(),
+            help="{meaning}; {rule.words}".format(**field.metadata) + " (default: {!r})".format(field.default),
+        )
+    return Config(**vars(parser.parse_args(arguments)))

@@ -1,0 +1,108 @@
+"""The contract with the operator, a textual twin of bertfinetune_operator/contract.py below this line."""
+
+# The custom resource.
+GROUP = "bertfinetune.dev"
+VERSION = "v1alpha1"
+KIND = "BertFinetune"
+PLURAL = "bertfinetunes"
+SHORT_NAME = "bft"
+
+# The trainer's container: its name, its port and the paths mounted into it.
+CONTAINER_NAME = "trainer"
+METRICS_PORT_NAME = "metrics"
+METRICS_PORT = 8080
+METRICS_PATH = "/metrics"
+PROGRESS_PATH = "/progress"
+DATA_PATH = "/data"
+MODEL_PATH = "/model"
+OUTPUT_PATH = "/output"
+TERMINATION_LOG = "/dev/termination-log"
+RESULT_FILE = "result.json"
+MAX_RESULT_BYTES = 4096
+
+# Flags, passed as --flag=value. The first seven are those of the reference's train_full_1p.sh.
+FLAGS = (
+    "task_name",
+    "data_path",
+    "model_path",
+    "train_batch_size",
+    "learning_rate",
+    "num_train_epochs",
+    "output_dir",
+    "model_name",
+    "max_seq_length",
+    "eval_batch_size",
+    "warmup_proportion",
+    "seed",
+    "optimizer",
+    "precision_mode",
+    "save_checkpoints_steps",
+    "keep_checkpoint_max",
+    "device",
+    "run_id",
+    "metrics_port",
+    "termination_log",
+)
+
+# Values a flag of that name takes.
+TASKS = ("MRPC",)
+MODEL_NAMES = ("custom", "bert-base-uncased", "bert-large-uncased")
+OPTIMIZERS = ("AdamWeightDecay", "AdamW")
+PRECISION_MODES = ("allow_mix_precision", "allow_fp32_to_fp16", "force_fp16", "must_keep_origin_dtype")
+DEVICES = ("cpu", "npu")
+
+# Exit codes of the trainer, after sysexits.h, and the failure classes they stand for.
+EXIT_OK = 0
+EXIT_BAD_CONFIG = 64
+EXIT_BAD_DATA = 65
+EXIT_BAD_MODEL = 66
+EXIT_UNKNOWN = 70
+EXIT_STORAGE = 74
+EXIT_INTERRUPTED = 75
+EXIT_CLASSES = {
+    EXIT_OK: "Succeeded",
+    EXIT_BAD_CONFIG: "BadConfig",
+    EXIT_BAD_DATA: "BadData",
+    EXIT_BAD_MODEL: "BadModel",
+    EXIT_UNKNOWN: "Unknown",
+    EXIT_STORAGE: "Storage",
+    EXIT_INTERRUPTED: "Interrupted",
+}
+# Another attempt meets the same input, so it is never made.
+PERMANENT_EXIT_CODES = (EXIT_BAD_CONFIG, EXIT_BAD_DATA, EXIT_BAD_MODEL)
+
+# The result: one line of JSON in the termination message and in <output_dir>/result.json.
+OUTCOME_SUCCEEDED = "Succeeded"
+OUTCOME_FAILED = "Failed"
+RESULT_KEYS = (
+    "outcome",
+    "task",
+    "accuracy",
+    "f1",
+    "evalLoss",
+    "evalExamples",
+    "trainExamples",
+    "steps",
+    "msPerStep",
+    "examplesPerSecond",
+    "durationSeconds",
+    "seed",
+    "backend",
+    "checkpoint",
+)
+FAILURE_KEYS = ("outcome", "class", "message")
+BACKENDS = ("cpu", "npu", "npu-simulated")
+
+# Progress: the JSON of GET /progress. loss, msPerStep and etaSeconds are null until they are known.
+PROGRESS_PHASES = ("Preparing", "Training", "Evaluating", "Finished")
+PROGRESS_KEYS = ("phase", "step", "totalSteps", "percent", "etaSeconds", "loss", "msPerStep")
+
+# Prometheus series of the trainer; each carries the label backend.
+METRIC_INFO = "bert_trainer_info"
+METRIC_GLOBAL_STEP = "bert_trainer_global_step"
+METRIC_STEPS = "bert_trainer_steps"
+METRIC_STEP_DURATION = "bert_trainer_step_duration_seconds"
+METRIC_LOSS = "bert_trainer_loss"
+METRIC_EXAMPLES_PER_SECOND = "bert_trainer_examples_per_second"
+METRIC_EVAL_ACCURACY = "bert_trainer_eval_accuracy"
+METRIC_EVAL_F1 = "bert_trainer_eval_f1"

@@ -1,0 +1,78 @@
+"""Adam with decoupled weight decay, with or without bias correction, and the learning rate's rise and fall."""
+
+import re
+from typing import List
+
+import tensorflow.compat.v1 as tf
+
+BETA_1 = 0.9
+BETA_2 = 0.999
+EPSILON = 1e-6
+WEIGHT_DECAY = 0.01
+CLIP_NORM = 1.0
+NOT_DECAYED = re.compile("LayerNorm|bias")
+
+
+def learning_rate_at(step: tf.Tensor, peak: float, total_steps: int, warmup_steps: int) -> tf.Tensor:
+    """Returns the rate of a step: it rises linearly to `peak * step / warmup_steps`, then falls to 0 at total_steps.
+
+    As published with BERT, the fall is the line from `peak` at step 0, so the rate jumps down a little after the rise.
+    """
+    falling = tf.train.polynomial_decay(peak, step, total_steps, end_learning_rate=0.0)
+    if not warmup_steps:
+        return falling
+    rising = peak * (tf.cast(step, tf.float32) / float(warmup_steps))
+    return tf.where(step < warmup_steps, rising, falling)
+
+
+class AdamWeightDecayOptimizer(tf.train.Optimizer):
+    """Adam whose weight decay acts on the weights and not through the moments (Loshchilov and Hutter 2019).
+
+    Without bias correction it is the optimizer published with BERT, slot names included; with it, Adam as in Kingma and
+    Ba 2015 (section 2, the efficient order of computation), which fine-tunes more stably (Mosbach et al. 2020).
+    """
+
+    def __init__(self, learning_rate: tf.Tensor, step: tf.Tensor, bias_correction: bool) -> None:
+        super().__init__(use_locking=False, name="AdamWeightDecayOptimizer")
+        self._learning_rate = learning_rate
+        self._step = step
+        self._bias_correction = bias_correction
+
+    def _create_slots(self, var_list: List[tf.Variable]) -> None:
+        for variable in var_list:
+            self._zeros_slot(variable, "m", "adam_m")
+            self._zeros_slot(variable, "v", "adam_v")
+
+    def _prepare(self) -> None:
+        taken = tf.cast(self._step + 1, tf.float32)
+        # A power of 0 is Adam without correction.
+        self._powers = [tf.pow(beta, taken) if self._bias_correction else tf.constant(0.0) for beta in (BETA_1, BETA_2)]
+
+    def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
+        decayed = var
+        if NOT_DECAYED.search(var.op.name) is None:
+            with tf.control_dependencies([grad]):  # the clipped gradient: from here on nothing reads the old weights
+                decayed = tf.raw_ops.ApplyGradientDescent(var=var, alpha=self._learning_rate * WEIGHT_DECAY, delta=var)
+        return tf.raw_ops.ApplyAdam(
+            var=decayed,
+            m=self.get_slot(var, "m"),
+            v=self.get_slot(var, "v"),
+            beta1_power=self._powers[0],
+            beta2_power=self._powers[1],
+            lr=self._learning_rate,
+            beta1=BETA_1,
+            beta2=BETA_2,
+            epsilon=EPSILON,
+            grad=grad,
+        )
+
+    def _apply_sparse_duplicate_indices(self, grad: tf.IndexedSlices, var: tf.Variable) -> tf.Operation:
+        # Every row's moments and decay move in every step, so the gradient may as well be dense.
+        return self._apply_dense(tf.convert_to_tensor(grad), var)
+
+
+def minimize(optimizer: tf.train.Optimizer, loss: tf.Tensor, step: tf.Variable) -> tf.Operation:
+    """Returns the operation that clips the gradients to a global norm of 1, applies them and increments the step."""
+    gradients, variables = zip(*optimizer.compute_gradients(loss))
+    clipped, _ = tf.clip_by_global_norm(gradients, CLIP_NORM)
+    return optimizer.apply_gradients(zip(clipped, variables), global_step=step)

@@ -1,0 +1,121 @@
+"""The output folder: it belongs to one run, which run.json describes, and keeps that run's result."""
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Iterator, Optional
+
+from bert_trainer import contract
+from bert_trainer.errors import BadConfigError, StorageError
+from bert_trainer.result import Outcome, failure, to_line
+
+RUN_FILE = "run.json"
+# Flags that may change between two starts of one run: where things are mounted and how it is watched.
+INCIDENTAL_FLAGS = ("data_path", "model_path", "output_dir", "metrics_port", "termination_log")
+
+
+class RunFolder:
+    """One run's output folder; every method raises StorageError when the file system refuses."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def claim(self, run: Dict[str, Dict[str, Any]]) -> Optional[Outcome]:
+        """Makes the folder this run's, or recognizes it as such.
+
+        Args:
+            run: "config" (every flag), "data" and "model" (file name -> SHA-256), "versions" (recorded, not compared).
+
+        Returns:
+            The run's result when the run has already succeeded, else None.
+
+        Raises:
+            BadConfigError: the folder holds another run, naming what differs, or a finished run without a run_id.
+        """
+        known = self._read(RUN_FILE)
+        if known is None:
+            if (self.path / "checkpoint").exists():
+                raise BadConfigError(
+                    "--output_dir={}: holds checkpoints but no {}; choose another".format(self.path, RUN_FILE)
+                )
+            self.write(RUN_FILE, json.dumps(run, indent=2, sort_keys=True) + "\n")
+        else:
+            _check_same(known, run, self.path)
+        result = self._read(contract.RESULT_FILE)
+        if result is not None and result.get("outcome") == contract.OUTCOME_SUCCEEDED:
+            if not run["config"]["run_id"]:
+                message = (
+                    "--output_dir={}: this run is already finished, its result is in {}; choose another --output_dir"
+                )
+                raise BadConfigError(message.format(self.path, contract.RESULT_FILE))
+            return result
+        return None
+
+    @contextlib.contextmanager
+    def recorded_failure(self) -> Iterator[None]:
+        """Writes the failure of the block, if any, as the folder's result, and lets it pass."""
+        try:
+            yield
+        except Exception as error:
+            with contextlib.suppress(StorageError):
+                self.record(failure(error))
+            raise
+
+    def record(self, outcome: Outcome) -> None:
+        """Writes result.json."""
+        self.write(contract.RESULT_FILE, to_line(outcome) + "\n")
+
+    def copy(self, source: Path) -> None:
+        """Copies a file into the folder under its own name."""
+        try:
+            shutil.copyfile(str(source), str(self.path / source.name))
+        except OSError as reason:
+            raise self._storage_error(source.name, reason) from reason
+
+    def write(self, name: str, text: str) -> None:
+        """Replaces a file atomically and durably; makes the folder when there is none."""
+        temporary = self.path / (name + ".tmp")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with temporary.open("w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path / name)
+        except OSError as reason:
+            raise self._storage_error(name, reason) from reason
+
+    def _read(self, name: str) -> Optional[Dict[str, Any]]:
+        try:
+            return json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as reason:
+            raise StorageError(
+                "{}: not JSON ({}); choose another --output_dir".format(self.path / name, reason)
+            ) from reason
+        except OSError as reason:
+            raise self._storage_error(name, reason) from reason
+
+    def _storage_error(self, name: str, reason: OSError) -> StorageError:
+        message = "{}: {}; make the output folder writable and large enough for the checkpoints"
+        return StorageError(message.format(self.path / name, reason.strerror))
+
+
+def _check_same(known: Dict[str, Any], run: Dict[str, Any], path: Path) -> None:
+    before, now = _identity(known), _identity(run)
+    differing = [
+        "{} was {!r}, is {!r}".format(key, before.get(key), now.get(key))
+        for key in sorted(set(before) | set(now))
+        if before.get(key) != now.get(key)
+    ]
+    if differing:
+        message = "--output_dir={}: belongs to another run ({}); choose another --output_dir or repeat that run exactly"
+        raise BadConfigError(message.format(path, "; ".join(differing)))
+
+
+def _identity(run: Dict[str, Any]) -> Dict[str, Any]:
+    parts = (run.get(part, {}) for part in ("config", "data", "model"))
+    return {key: value for part in parts for key, value in part.items() if key not in INCIDENTAL_FLAGS}

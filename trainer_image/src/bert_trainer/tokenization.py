@@ -1,0 +1,69 @@
+"""BERT's uncased WordPiece (Devlin et al. 2018) through the Rust `tokenizers` library, and the layout of a pair."""
+
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
+from bert_trainer.data import Pair, read_bytes
+from bert_trainer.errors import BadModelError
+
+UNKNOWN = "[UNK]"
+SPECIAL_TOKENS = (UNKNOWN, "[CLS]", "[SEP]")
+
+
+class EncodedPair(NamedTuple):
+    """[CLS] first [SEP] second [SEP]: ids [length] int32, the length of the first segment, the index of the label."""
+
+    ids: np.ndarray
+    first_segment: int
+    label: int
+
+
+def read_vocabulary(path: Path) -> Dict[str, int]:
+    """Returns token -> id, the id being the line's index; raises BadModelError when the file is no BERT vocabulary."""
+    try:
+        lines = read_bytes(path, BadModelError).decode("utf-8").rstrip("\n").split("\n")
+    except UnicodeDecodeError as reason:
+        raise BadModelError(
+            "{}: not UTF-8 at byte {}; use the vocabulary of the weights".format(path, reason.start)
+        ) from reason
+    vocabulary = {line.strip(): index for index, line in enumerate(lines)}
+    if len(vocabulary) != len(lines):
+        raise BadModelError(
+            "{}: {} of its {} tokens are repeated".format(path, len(lines) - len(vocabulary), len(lines))
+        )
+    for token in SPECIAL_TOKENS:
+        if token not in vocabulary:
+            raise BadModelError("{}: token {} is missing; use the vocabulary of the weights".format(path, token))
+    return vocabulary
+
+
+def encode_pairs(pairs: Sequence[Pair], vocabulary: Dict[str, int], max_seq_length: int) -> List[EncodedPair]:
+    """Tokenizes every pair and truncates it to max_seq_length ids, always shortening the longer sentence."""
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN, max_input_chars_per_word=200))
+    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    firsts = tokenizer.encode_batch([pair.first for pair in pairs])
+    seconds = tokenizer.encode_batch([pair.second for pair in pairs])
+    cls, sep = vocabulary["[CLS]"], vocabulary["[SEP]"]
+    encoded = []
+    for pair, first, second in zip(pairs, firsts, seconds):
+        kept_first, kept_second = truncated_lengths(len(first.ids), len(second.ids), max_seq_length - 3)
+        ids = [cls, *first.ids[:kept_first], sep, *second.ids[:kept_second], sep]
+        encoded.append(EncodedPair(np.array(ids, np.int32), kept_first + 2, pair.label))
+    return encoded
+
+
+def truncated_lengths(first: int, second: int, limit: int) -> Tuple[int, int]:
+    """Returns two lengths of which the longer (the second on a tie) was shortened until their sum is within limit."""
+    while first + second > limit:
+        if first > second:
+            first -= 1
+        else:
+            second -= 1
+    return first, second
