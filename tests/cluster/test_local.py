@@ -19,10 +19,11 @@ def test_pods_reach_the_api_server_by_name(target: Target, namespace: str) -> No
     """DNS, the service network and the pod network at once: the path that the operator's pod takes."""
     server = "('kubernetes.default.svc.cluster.local', 443)"
     script = f"import socket; print(socket.create_connection({server}, 10).getpeername()[0])"
-    images.import_into_containerd(images.DEVICE_PLUGIN_SIM)  # the smallest image with a Python
+    image = images.DEVICE_PLUGIN_SIM  # the smallest one with a Python
+    images.import_into_containerd(image)
     done = target.kubectl.run(
         f"--namespace={namespace}",
-        *("run", "probe", f"--image={images.DEVICE_PLUGIN_SIM.reference()}", "--restart=Never", "--attach", "--rm", "--quiet"),
+        *("run", "probe", f"--image={image.reference()}", "--restart=Never", "--attach", "--rm", "--quiet"),
         *("--command", "--", "/opt/venv/bin/python", "-c", script),
     )
     assert done.stdout.strip() == "10.96.0.1"

@@ -86,11 +86,12 @@ def parse(arguments: Optional[List[str]] = None) -> Config:
         prog="python -m bert_trainer", description="Fine-tunes BERT on a sentence-pair task.", allow_abbrev=False
     )
     for field in dataclasses.fields(Config):
+        kind = type(field.default)
         parser.add_argument(
             "--" + field.name,
-            type=field.type,
+            type=kind,
             default=field.default,
-            metavar=field.type.__name__.upper(),
+            metavar=kind.__name__.upper(),
             help="{meaning}; {rule.words}".format(**field.metadata) + " (default: {!r})".format(field.default),
         )
     return Config(**vars(parser.parse_args(arguments)))

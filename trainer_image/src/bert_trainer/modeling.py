@@ -8,7 +8,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, get_type_hints
 
 import tensorflow.compat.v1 as tf
 
@@ -54,12 +54,12 @@ def read_bert_config(path: Path) -> BertConfig:
             "{}: not JSON ({}); use the file published with the weights".format(path, reason)
         ) from reason
     values: Dict[str, Any] = {}
-    for field in dataclasses.fields(BertConfig):
-        value = content.get(field.name) if isinstance(content, dict) else None
-        if type(value) is not field.type and not (field.type is float and type(value) is int):
+    for name, kind in get_type_hints(BertConfig).items():
+        value = content.get(name) if isinstance(content, dict) else None
+        if type(value) is not kind and not (kind is float and type(value) is int):
             message = "{}: {} is {!r}, must be of type {}; use the file published with the weights"
-            raise BadModelError(message.format(path, field.name, value, field.type.__name__))
-        values[field.name] = value
+            raise BadModelError(message.format(path, name, value, kind.__name__))
+        values[name] = value
     config = BertConfig(**values)
     if config.hidden_act != "gelu":
         raise BadModelError("{}: hidden_act is {!r}, only 'gelu' is supported".format(path, config.hidden_act))

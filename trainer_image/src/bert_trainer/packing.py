@@ -68,7 +68,7 @@ def pack(order: Iterable[int], lengths: Sequence[int], shape: Shape) -> Iterator
 
 def shuffled(count: int, seed: int) -> Iterator[int]:
     """Yields 0..count-1 in a new order each epoch, without end."""
-    random = np.random.RandomState(seed)
+    random = np.random.RandomState(seed)  # ty: ignore[missing-attribute] - of a compiled module
     while True:
         yield from random.permutation(count).tolist()
 

@@ -93,9 +93,9 @@ class Telemetry:
         self._duration.observe(seconds)
         self._set(contract.METRIC_GLOBAL_STEP, step)
         self._set(contract.METRIC_LOSS, loss)
-        ms, total = self.times.ms_per_step, self.progress["totalSteps"]
-        if ms is not None:
-            self._set(contract.METRIC_EXAMPLES_PER_SECOND, self.times.examples_per_second)
+        ms, rate, total = self.times.ms_per_step, self.times.examples_per_second, self.progress["totalSteps"]
+        if rate is not None:
+            self._set(contract.METRIC_EXAMPLES_PER_SECOND, rate)
         self._update(
             step=step,
             percent=100 * step // total,
@@ -135,7 +135,7 @@ def serve(telemetry: Telemetry, port: int) -> ThreadingHTTPServer:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_arguments: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:
             """Keeps requests out of the training log."""
 
     try:

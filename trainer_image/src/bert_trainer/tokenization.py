@@ -46,8 +46,8 @@ def read_vocabulary(path: Path) -> Dict[str, int]:
 def encode_pairs(pairs: Sequence[Pair], vocabulary: Dict[str, int], max_seq_length: int) -> List[EncodedPair]:
     """Tokenizes every pair and truncates it to max_seq_length ids, always shortening the longer sentence."""
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN, max_input_chars_per_word=200))
-    tokenizer.normalizer = BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.normalizer = BertNormalizer(lowercase=True)  # ty: ignore[invalid-assignment] - its stub is wrong
+    tokenizer.pre_tokenizer = BertPreTokenizer()  # ty: ignore[invalid-assignment]
     firsts = tokenizer.encode_batch([pair.first for pair in pairs])
     seconds = tokenizer.encode_batch([pair.second for pair in pairs])
     cls, sep = vocabulary["[CLS]"], vocabulary["[SEP]"]
