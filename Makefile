@@ -52,7 +52,8 @@ fmt: setup-dev ## format the Python code
 	@$(DEV)/bin/ruff check --quiet --fix . ; $(DEV)/bin/ruff format --quiet .
 
 test-trainer: setup-trainer ## the trainer, the weights tool and the simulated npu_bridge, on CPython 3.7 and TensorFlow 1.15.0
-	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/trainer tests/weights tests/ascend_sim/py37
+	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/trainer tests/weights
+	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/ascend_sim/py37 # apart: it puts a simulated npu_bridge on the path
 
 test-operator: setup-dev ## the operator, the contract, the device plugin and the tools, without a cluster
 	@$(DEV_PYTHON) -m pytest -m "not cluster"
