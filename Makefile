@@ -26,7 +26,7 @@ CLUSTER_PACKAGES := containerd runc containernetworking-plugins iptables conntra
 ##@ Use
 .PHONY: help demo cluster-up cluster-down kubectl
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup-cluster setup-trainer ## fine-tune BERT on a real Kubernetes with simulated Ascend cards [DATA=folder] [KUBECONFIG= IMAGE_REGISTRY= CONFIRM_CONTEXT=]
 	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" $(DEV_PYTHON) -m demo --python37=$(TRAINER_PYTHON) $(if $(DATA),--data="$(DATA)") $(OWN_CLUSTER)

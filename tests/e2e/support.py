@@ -29,6 +29,14 @@ def sample() -> dict[str, Any]:
     return yaml.safe_load(SAMPLE.read_text())
 
 
+def manifest(name: str, change: dict[str, Any]) -> str:
+    """The sample under another name, with some parts of its spec replaced."""
+    raw = sample()
+    raw["metadata"]["name"] = name
+    raw["spec"] |= change
+    return yaml.safe_dump(raw)
+
+
 def majority_share(tsv: Path) -> float:
     """Accuracy of always answering with the more frequent class of a labelled MRPC file."""
     with tsv.open(encoding="utf-8-sig", newline="") as file:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cluster.processes import wait_until
 from demo import claims
@@ -32,11 +31,8 @@ def prepared(installed: Target, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def start(target: Target, name: str, change: dict[str, Any]) -> None:
-    """Create the sample under another name, with some of its spec's parts replaced."""
-    manifest = support.sample()
-    manifest["metadata"]["name"] = name
-    manifest["spec"] |= change
-    target.kubectl.run(f"--namespace={NAMESPACE}", "create", "--filename=-", stdin=yaml.safe_dump(manifest))
+    manifest = support.manifest(name, change)
+    target.kubectl.run(f"--namespace={NAMESPACE}", "create", "--filename=-", stdin=manifest)
 
 
 def finish(target: Target, name: str, seconds: float = 600) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import tempfile
 from typing import Any, Callable
@@ -93,7 +94,7 @@ class NPUEstimator(tf.estimator.Estimator):
             params=params or {},
             warm_start_from=warm_start_from,
         )
-        tf.compat.v1.logging.warning(
+        logging.getLogger(__name__).warning(
             "NPUEstimator: simulated Ascend NPU, device %d of ASCEND_VISIBLE_DEVICES=%s runs on the CPU",
             device,
             os.environ["ASCEND_VISIBLE_DEVICES"],
