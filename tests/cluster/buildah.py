@@ -8,27 +8,33 @@ from cluster.errors import ClusterError
 from cluster.layout import BUILDAH_RUN, CACHE
 
 POLICY = Path(__file__).parent / "config" / "image-policy.json"
-_STORE = (f"--root={CACHE}/buildah", f"--runroot={BUILDAH_RUN}", "--storage-driver=overlay")
+_ARGV = ("buildah", f"--root={CACHE}/buildah", f"--runroot={BUILDAH_RUN}", "--storage-driver=overlay")
 
 
-def buildah(command: str, *arguments: str | Path, log: Path | None = None) -> str:
-    """Run one buildah command and return its standard output; ClusterError with the last lines it said where it fails.
-
-    With ``log``, everything it prints goes there too, so that a long build can be followed.
-    """
-    argv = ["buildah", *_STORE, command, *map(str, arguments)]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True)
-    if log:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(done.stdout + done.stderr)
+def buildah(command: str, *arguments: str | Path) -> str:
+    """Run one buildah command and return its standard output; ClusterError with its last lines where it fails."""
+    done = subprocess.run([*_ARGV, command, *map(str, arguments)], check=False, capture_output=True, text=True)
     if done.returncode:
-        tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        raise ClusterError(f"buildah {command} failed (exit {done.returncode}):\n{tail}")
+        raise _failed(command, done.returncode, done.stdout + done.stderr)
     return done.stdout.strip()
 
 
+def bud(*arguments: str | Path, log: Path) -> None:
+    """Run ``buildah bud`` with everything it says in a log, so that a long build can be followed."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as file:
+        done = subprocess.run([*_ARGV, "bud", *map(str, arguments)], check=False, stdout=file, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise _failed("bud", done.returncode, log.read_text())
+
+
+def _failed(command: str, code: int, output: str) -> ClusterError:
+    tail = "\n".join(output.splitlines()[-15:])
+    return ClusterError(f"buildah {command} failed (exit {code}):\n{tail}")
+
+
 def image_exists(reference: str) -> bool:
-    argv = ["buildah", *_STORE, "inspect", "--type=image", "--format={{.FromImageID}}", reference]
+    argv = [*_ARGV, "inspect", "--type=image", "--format={{.FromImageID}}", reference]
     return subprocess.run(argv, check=False, capture_output=True).returncode == 0
 
 

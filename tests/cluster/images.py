@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import baseimages
-from cluster.buildah import POLICY, buildah, image_exists, machine_mounts
+from cluster.buildah import POLICY, bud, buildah, image_exists, machine_mounts
 from cluster.errors import ClusterError
 from cluster.layout import BIN, CONTAINERD_SOCKET, PROJECT, STATE
 
@@ -70,11 +70,7 @@ def _files(image: Image) -> Iterable[Path]:
     for source in image.sources:
         path = image.context / source
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (
-            file
-            for file in found
-            if file.is_file() and "__pycache__" not in file.parts and ".egg-info" not in str(file)
-        )
+        yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
 
 
 def build(image: Image) -> None:
@@ -83,9 +79,9 @@ def build(image: Image) -> None:
         build(image.parent)
     if image_exists(image.reference()):
         return
-    log = STATE / "logs" / f"build-{image.name}.log"
+    log = PROJECT / ".build" / "logs" / f"{image.name}.log"
     started = time.monotonic()
-    print(f"==> building image {image.reference()}", flush=True)
+    print(f"==> building image {image.reference()} (log: {log.relative_to(PROJECT)})", flush=True)
     arguments = [
         f"--tag={image.reference()}",
         "--layers",
@@ -98,7 +94,7 @@ def build(image: Image) -> None:
     elif image.base:
         arguments.append(f"--build-arg=BASE_IMAGE={image.base()}")
     if (image.context / "Dockerfile").exists():
-        buildah("bud", *arguments, image.context, log=log)
+        bud(*arguments, image.context, log=log)
     else:
         _build_from_scratch(image, arguments, log)
     print(f"    built in {time.monotonic() - started:.0f} s", flush=True)
@@ -113,7 +109,7 @@ def _build_from_scratch(image: Image, arguments: list[str], log: Path) -> None:
         (Path(context) / "Dockerfile").write_text(
             f'FROM scratch\nCOPY {image.name} /{image.name}\nENTRYPOINT ["/{image.name}"]\n'
         )
-        buildah("bud", *arguments, context, log=log)
+        bud(*arguments, context, log=log)
 
 
 def import_into_containerd(image: Image) -> None:

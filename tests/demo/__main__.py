@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, exit_code
 from cluster.layout import CACHE, PROJECT
 from demo import claims, mrpc, report, stack, target
 from demo.follow import follow
@@ -71,15 +71,10 @@ def main() -> int:
     parser.add_argument("--registry", help="where your own cluster pulls images from")
     parser.add_argument("--confirm-context", help="the name of the context of your cluster that may be changed")
     parser.add_argument("--python37", required=True, type=Path, help="CPython 3.7 with TensorFlow, for the weights")
-    try:
-        run(parser.parse_args())
-    except ClusterError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted; what runs in the cluster goes on, and `make demo` continues from here", file=sys.stderr)
-        return 130
-    return 0
+    arguments = parser.parse_args()
+    return exit_code(
+        lambda: run(arguments), interrupted="what runs in the cluster goes on, and `make demo` continues from here"
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,19 @@ ensure_go() {
   PATH=$venv/bin:$PATH
 }
 
+go_build() { # go_build ARGUMENT...: with a count of what is compiled, and the compiler's words where it fails
+  local said status=0 terminal=0
+  said=$(mktemp)
+  [[ -t 1 ]] && terminal=1
+  go build -v -trimpath "$@" 2>&1 | tee "$said" | awk -v terminal="$terminal" '
+    /^go: downloading/ {next}
+    {n++; if (terminal) printf "\r    %d packages compiled", n; else if (n % 500 == 0) printf "    %d packages compiled\n", n; fflush()}
+    END {if (terminal && n) print ""}' || status=$?
+  ((status == 0)) || { echo "error: go build $* failed:" >&2; tail -n 15 "$said" >&2; }
+  rm -f "$said"
+  return "$status"
+}
+
 build() { # build MODULE OUTPUT_FOLDER
   local flags="-s -w"
   case $1 in
@@ -34,9 +47,9 @@ build() { # build MODULE OUTPUT_FOLDER
       flags+=" -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$minor" ;;
   esac
   case $1 in
-    etcd) go build -trimpath -ldflags "$flags" -o "$2/etcd" go.etcd.io/etcd/server/v3 ;; # the package is named v3
-    pause) go build -trimpath -ldflags "$flags" -o "$2/pause" . ;;
-    *) go build -trimpath -ldflags "$flags" -o "$2/" tool ;;
+    etcd) go_build -ldflags "$flags" -o "$2/etcd" go.etcd.io/etcd/server/v3 ;; # the package is named v3
+    pause) go_build -ldflags "$flags" -o "$2/pause" . ;;
+    *) go_build -ldflags "$flags" -o "$2/" tool ;;
   esac
 }
 

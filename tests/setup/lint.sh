@@ -29,6 +29,7 @@ run "mypy (operator)" "$dev/bin/mypy" --config-file operator/pyproject.toml oper
 run "ty (tests, 3.11)" "$dev/bin/ty" check --python "$dev" --python-version 3.11 --extra-search-path tests tests/cluster tests/demo tests/e2e tests/ascend_sim/device_plugin
 run "ty (trainer, 3.7)" "$dev/bin/ty" check --python "$trainer" --python-version 3.7 trainer_image/src
 run "import-linter (operator)" "$dev/bin/lint-imports" --config operator/pyproject.toml --no-cache
+run "import-linter (trainer)" env PYTHONPATH=trainer_image/src "$dev/bin/lint-imports" --config trainer_image/pyproject.toml --no-cache
 run "hadolint" "$dev/bin/hadolint" --config tests/setup/hadolint.yaml operator/Dockerfile trainer_image/Dockerfile tests/ascend_sim/*/Dockerfile
 # shellcheck disable=SC2046 # file names of this project hold no spaces
 run "shellcheck" "$dev/bin/shellcheck" .ci/run $(git ls-files --cached --others --exclude-standard '*.sh')
