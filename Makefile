@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
+.NOTPARALLEL: # two cores, and steps that wait for each other
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bertfinetune
 BUILD := .build

@@ -23,6 +23,7 @@ class Run:
     target: Target
     running: dict[str, Any]
     table: str
+    trainer_metrics: str
     pod: dict[str, Any]
     job_uids: tuple[str, str]
     finished: dict[str, Any]
@@ -48,6 +49,8 @@ def run(installed: Target) -> Iterator[Run]:
 
     running = support.wait_for(installed, NAMESPACE, name, lambda s: s.get("progress", {}).get("percent", 0) >= 5, 600)
     table = kubectl.run(in_namespace, "get", "bft").stdout
+    proxy = f"/api/v1/namespaces/{NAMESPACE}/pods/{running['podName']}:8080/proxy/metrics"
+    trainer_metrics = kubectl.run("get", "--raw", proxy).stdout
     job = kubectl.get("job", running["jobName"], in_namespace)
     pod = kubectl.get("pod", running["podName"], in_namespace)
     kubectl.run(f"--namespace={stack.SYSTEM_NAMESPACE}", "delete", "pod", "--all", "--grace-period=1")
@@ -60,6 +63,7 @@ def run(installed: Target) -> Iterator[Run]:
         installed,
         running,
         table,
+        trainer_metrics,
         pod,
         (job["metadata"]["uid"], kubectl.get("job", running["jobName"], in_namespace)["metadata"]["uid"]),
         support.get(installed, NAMESPACE, name),
@@ -89,6 +93,7 @@ def test_the_pod_got_one_simulated_card(run: Run) -> None:
     assert container["resources"]["limits"]["huawei.com/Ascend910"] == "1"
     log = run.target.kubectl.run(f"--namespace={NAMESPACE}", "logs", f"job/{run.status['jobName']}").stdout
     assert "simulated" in log
+    assert 'bert_trainer_global_step{backend="npu-simulated"}' in run.trainer_metrics
 
 
 def test_operator_restart_neither_doubled_nor_lost_the_job(run: Run) -> None:
