@@ -24,10 +24,12 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"==> data: {corpus.description}", flush=True)
     fetch_weights(arguments.python37)
     stack.install(where)
-    loaded = claims.ensure(where, NAMESPACE, {"bert-weights": WEIGHTS, "mrpc-data": corpus.folder, "bert-output": None})
+    contents = {"bert-weights": WEIGHTS, "mrpc-data": corpus.folder, "bert-output": None}
+    stale = claims.create(where, NAMESPACE, contents)
 
     name = yaml.safe_load(SAMPLE.read_text())["metadata"]["name"]
-    forget_outdated(where, name, inputs_changed=bool(loaded))
+    forget_outdated(where, name, inputs_changed=bool(stale))  # before its inputs are exchanged under it
+    claims.fill(where, NAMESPACE, stale)
     print(f"==> kubectl apply -f {SAMPLE.relative_to(PROJECT)}", flush=True)
     where.kubectl.run(f"--namespace={NAMESPACE}", "apply", f"--filename={SAMPLE}")
     finished = follow(where.kubectl, NAMESPACE, name)

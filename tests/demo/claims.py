@@ -14,36 +14,38 @@ CONTENT = "bertfinetune.dev/content-sha256"  # annotation of a claim: what was c
 LOADER = "loader"
 
 
-def ensure(target: Target, namespace: str, contents: dict[str, Path | None]) -> list[str]:
-    """Create the claims and copy each folder into its claim (None: leave it empty); the names of those loaded anew."""
+def ensure(target: Target, namespace: str, contents: dict[str, Path | None]) -> None:
+    """Create the claims and copy each folder into its claim (None: leave it empty)."""
+    fill(target, namespace, create(target, namespace, contents))
+
+
+def create(target: Target, namespace: str, contents: dict[str, Path | None]) -> dict[str, Path]:
+    """Create the claims; those that do not hold their folder's present content yet, with the folder."""
     # restricted: what the operator creates must run in a namespace of a platform team that allows nothing else
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     target.kubectl.apply(
         json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
     )
-    stale: dict[str, str] = {}
+    stale = {}
     for name, folder in contents.items():
         if target.is_local:
             _ensure_local_volume(target, f"{namespace}-{name}")
-        target.kubectl.apply(
-            json.dumps(_claim(name, f"{namespace}-{name}" if target.is_local else None)), f"--namespace={namespace}"
-        )
-        found = target.kubectl.get("persistentvolumeclaim", name, f"--namespace={namespace}")["metadata"].get(
-            "annotations", {}
-        )
-        if folder and found.get(CONTENT) != (digest := _digest(folder)):
-            stale[name] = digest
-    if stale:
-        _load(target, namespace, {name: folder for name in stale if (folder := contents[name])})
-        for name, digest in stale.items():
-            target.kubectl.run(
-                f"--namespace={namespace}",
-                "annotate",
-                "--overwrite",
-                f"persistentvolumeclaim/{name}",
-                f"{CONTENT}={digest}",
-            )
-    return list(stale)
+        claim = _claim(name, f"{namespace}-{name}" if target.is_local else None)
+        target.kubectl.apply(json.dumps(claim), f"--namespace={namespace}")
+        found = target.kubectl.get("persistentvolumeclaim", name, f"--namespace={namespace}")["metadata"]
+        if folder and found.get("annotations", {}).get(CONTENT) != _digest(folder):
+            stale[name] = folder
+    return stale
+
+
+def fill(target: Target, namespace: str, folders: dict[str, Path]) -> None:
+    """Copy each folder into its claim, and note in the claim what it holds."""
+    if not folders:
+        return
+    _load(target, namespace, folders)
+    for name, folder in folders.items():
+        note = f"{CONTENT}={_digest(folder)}"
+        target.kubectl.run(f"--namespace={namespace}", "annotate", "--overwrite", f"persistentvolumeclaim/{name}", note)
 
 
 def _ensure_local_volume(target: Target, name: str) -> None:
