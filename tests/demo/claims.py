@@ -52,6 +52,9 @@ def _ensure_local_volume(target: Target, name: str) -> None:
     folder = VOLUMES / name
     folder.mkdir(parents=True, exist_ok=True)
     target.kubectl.apply(render("volume.yaml", NAME=name, PATH=str(folder)))
+    phase = target.kubectl.run("get", "persistentvolume", name, "--output=jsonpath={.status.phase}").stdout
+    if phase == "Released":  # its claim went with an earlier namespace, and no other can have it until it is let go
+        target.kubectl.run("patch", "persistentvolume", name, "--type=merge", '--patch={"spec": {"claimRef": null}}')
 
 
 def _claim(name: str, volume: str | None) -> dict:

@@ -63,7 +63,7 @@ def start_simulated_cards(target: Target) -> None:
             "build trainer_image on Ascend Hub's base and use helm install with trainer.images.ascend910 instead"
         )
     if not [node for node in nodes if CARD_LABEL.items() <= node["metadata"]["labels"].items()]:
-        # one node of somebody's cluster is enough for a demo, and report.clean_up() names the label
+        # one node of somebody's cluster is enough for a demo, and the demo's clean-up lines take the label off again
         node = next(n["metadata"]["name"] for n in nodes if not n["spec"].get("taints"))
         target.kubectl.run("label", "node", node, *(f"{key}={value}" for key, value in CARD_LABEL.items()))
     manifest = (PROJECT / "tests/ascend_sim/device_plugin/daemonset.yaml").read_text()
