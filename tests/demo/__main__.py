@@ -1,20 +1,18 @@
 """``make demo``: from nothing to a fine-tuned BERT with its accuracy in the object's status."""
 
 import argparse
-import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
-from cluster.errors import ClusterError, exit_code
+from cluster.errors import exit_code
 from cluster.layout import CACHE, PROJECT
-from demo import claims, mrpc, report, stack, target
+from demo import claims, mrpc, report, stack, target, weights
 from demo.follow import follow
 
 NAMESPACE = "bertfinetune-demo"
 SAMPLE = PROJECT / "crds/samples/bertfinetune.yaml"
-WEIGHTS = CACHE / "weights" / "minilm"
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -22,9 +20,9 @@ def run(arguments: argparse.Namespace) -> None:
     where = target.choose(arguments.kubeconfig, arguments.registry, arguments.confirm_context)
     corpus = mrpc.choose(arguments.data, CACHE)
     print(f"==> data: {corpus.description}", flush=True)
-    fetch_weights(arguments.python37)
+    model = weights.fetch(arguments.python37)
     stack.install(where)
-    contents = {"bert-weights": WEIGHTS, "mrpc-data": corpus.folder, "bert-output": None}
+    contents = {"bert-weights": model, "mrpc-data": corpus.folder, "bert-output": None}
     stale = claims.create(where, NAMESPACE, contents)
 
     name = yaml.safe_load(SAMPLE.read_text())["metadata"]["name"]
@@ -34,13 +32,6 @@ def run(arguments: argparse.Namespace) -> None:
     where.kubectl.run(f"--namespace={NAMESPACE}", "apply", f"--filename={SAMPLE}")
     finished = follow(where.kubectl, NAMESPACE, name)
     report.show(where, NAMESPACE, name, finished["status"]["jobName"])
-
-
-def fetch_weights(python37: str) -> None:
-    """A real BERT (6 layers x 384, uncased) as a TensorFlow checkpoint, made once a machine."""
-    done = subprocess.run([python37, "-m", "bert_weights", "minilm", f"--output={WEIGHTS}"], check=False)
-    if done.returncode:
-        raise ClusterError("the weights could not be made; the reason stands above")
 
 
 def forget_outdated(where: target.Target, name: str, *, inputs_changed: bool) -> None:

@@ -2,26 +2,24 @@
 
 import csv
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cluster.layout import CACHE, PROJECT
+from cluster.layout import PROJECT
 from cluster.processes import wait_until
+from demo import weights
 from demo.target import Target
 
 SAMPLE = PROJECT / "crds/samples/bertfinetune.yaml"
 CORPUS = Path(os.environ["BERTFINETUNE_MRPC"])
-WEIGHTS = CACHE / "weights" / "minilm"
 
 
 def ensure_weights() -> Path:
-    """The 6x384 model as a checkpoint, made where this machine does not have it yet."""
-    subprocess.run([os.environ["TRAINER_PYTHON"], "-m", "bert_weights", "minilm", f"--output={WEIGHTS}"], check=True)
-    return WEIGHTS
+    """The demo's model."""
+    return weights.fetch(os.environ["TRAINER_PYTHON"])
 
 
 def sample() -> dict[str, Any]:
