@@ -1,6 +1,7 @@
 """Start and stop the cluster of this machine."""
 
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from cluster.kubectl import Kubectl
 from cluster.layout import (
     API_URL,
     CONTAINERD_SOCKET,
+    DNS_SERVICE_IP,
     ETCD_DATA,
     KUBECONFIG,
     LOGS,
@@ -31,7 +33,7 @@ def is_up() -> bool:
 
 
 def up() -> None:
-    """Bring the cluster up and wait until its node is Ready; does nothing where it is up."""
+    """Bring the cluster up and wait until its node is Ready and names resolve; does nothing where it is up."""
     if is_up():
         print(f"cluster is already up (context bertfinetune-demo, {API_URL})", flush=True)
         return
@@ -47,6 +49,8 @@ def up() -> None:
     KUBECTL.apply(render("addons.yaml", COREDNS_IMAGE=images.COREDNS.reference()))
     KUBECTL.run("wait", "--for=condition=Ready", f"node/{NODE_NAME}", "--timeout=90s")
     KUBECTL.run("--namespace=kube-system", "rollout", "status", "deployment/coredns", "--timeout=90s")
+    # kube-proxy learns of the ready pod only later: a pod that starts in between would find no name server
+    processes.wait_ready(components.kube_proxy(), _dns_service_answers, 30)
     print(f"cluster is up: {KUBECTL.version()}, node {NODE_NAME} Ready", flush=True)
 
 
@@ -95,6 +99,14 @@ def _api_ready() -> bool:
     return (
         KUBECONFIG.exists() and KUBECTL.run("get", "--raw=/readyz", "--request-timeout=2s", check=False).returncode == 0
     )
+
+
+def _dns_service_answers() -> bool:
+    try:
+        with socket.create_connection((DNS_SERVICE_IP, 53), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _remove_leftovers() -> None:

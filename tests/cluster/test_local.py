@@ -21,12 +21,13 @@ def test_pods_reach_the_api_server_by_name(target: Target, namespace: str) -> No
     script = f"import socket; print(socket.create_connection({server}, 10).getpeername()[0])"
     image = images.DEVICE_PLUGIN_SIM  # the smallest one with a Python
     images.import_into_containerd(image)
-    done = target.kubectl.run(
-        f"--namespace={namespace}",
-        *("run", "probe", f"--image={image.reference()}", "--restart=Never", "--attach", "--rm", "--quiet"),
+    kubectl, pod = target.kubectl, f"--namespace={namespace}"
+    kubectl.run(
+        *(pod, "run", "probe", f"--image={image.reference()}", "--restart=Never"),
         *("--command", "--", "/opt/venv/bin/python", "-c", script),
     )
-    assert done.stdout.strip() == "10.96.0.1"
+    kubectl.run(pod, "wait", "--for=jsonpath={.status.containerStatuses[0].state.terminated}", "pod/probe", "--timeout=60s")
+    assert kubectl.run(pod, "logs", "probe").stdout.strip() == "10.96.0.1"
 
 
 def test_node_carries_the_labels_of_an_ascend_node(target: Target) -> None:
