@@ -26,7 +26,8 @@ def test_pods_reach_the_api_server_by_name(target: Target, namespace: str) -> No
         *(pod, "run", "probe", f"--image={image.reference()}", "--restart=Never"),
         *("--command", "--", "/opt/venv/bin/python", "-c", script),
     )
-    kubectl.run(pod, "wait", "--for=jsonpath={.status.containerStatuses[0].state.terminated}", "pod/probe", "--timeout=60s")
+    ended = "jsonpath={.status.containerStatuses[0].state.terminated}"
+    kubectl.run(pod, "wait", f"--for={ended}", "pod/probe", "--timeout=60s")
     assert kubectl.run(pod, "logs", "probe").stdout.strip() == "10.96.0.1"
 
 

@@ -9,7 +9,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 from bert import modeling as reference
 
-from bert_trainer.device import available_cores, gelu, open_device
+from bert_trainer.cpu import available_cores, gelu
+from bert_trainer.device import open_device
 from bert_trainer.errors import BadConfigError
 
 

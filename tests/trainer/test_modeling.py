@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 from bert import modeling as reference
 from bert import run_classifier
 
-from bert_trainer.device import CpuDevice, drop
+from bert_trainer.cpu import CpuDevice, drop
 from bert_trainer.errors import BadModelError
 from bert_trainer.modeling import Bert, layer_norm_and_gradient, read_bert_config, variable_shapes
 from bert_trainer.packing import Features

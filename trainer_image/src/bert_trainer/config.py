@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from typing import Any, Callable, List, NoReturn, Optional, Sequence
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 from bert_trainer import contract
 from bert_trainer.errors import BadConfigError
@@ -95,3 +95,15 @@ def parse(arguments: Optional[List[str]] = None) -> Config:
             help="{meaning}; {rule.words}".format(**field.metadata) + " (default: {!r})".format(field.default),
         )
     return Config(**vars(parser.parse_args(arguments)))
+
+
+def estimator_options(config: Config) -> Dict[str, Any]:
+    """Returns the arguments that tf.estimator.RunConfig and NPURunConfig share."""
+    return {
+        "model_dir": config.output_dir,
+        "tf_random_seed": config.seed,
+        "save_checkpoints_steps": config.save_checkpoints_steps,
+        "keep_checkpoint_max": config.keep_checkpoint_max,
+        "save_summary_steps": config.save_checkpoints_steps,
+        "log_step_count_steps": config.save_checkpoints_steps,
+    }

@@ -7,7 +7,7 @@ import logging
 import platform
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -17,27 +17,20 @@ from bert_trainer.config import Config
 from bert_trainer.data import read_pairs, sha256
 from bert_trainer.device import Device, open_device
 from bert_trainer.errors import BadConfigError, BadDataError, InterruptedRunError, StorageError
+from bert_trainer.feeding import Dataset, input_fn
 from bert_trainer.hooks import ProgressHook, StopHook
-from bert_trainer.packing import Placement, Shape, assemble, fit_shape, pack, shuffled
+from bert_trainer.packing import fit_shape, pack, shuffled
 from bert_trainer.result import Outcome
 from bert_trainer.run_folder import RunFolder
 from bert_trainer.stop import StopRequest
 from bert_trainer.tasks import TASKS
 from bert_trainer.telemetry import Telemetry, serve
-from bert_trainer.tokenization import EncodedPair, encode_pairs
+from bert_trainer.tokenization import encode_pairs
 
 log = logging.getLogger(__name__)
 TRAIN_FILE = "train.tsv"
 DEV_FILE = "dev.tsv"
 CHECKPOINT_OPERATIONS = ("SaveV2", "MergeV2Checkpoints", "RestoreV2")
-
-
-class Dataset(NamedTuple):
-    """Encoded pairs, their lengths, and the static shape of the batches in which they are fed."""
-
-    pairs: List[EncodedPair]
-    lengths: List[int]
-    shape: Shape
 
 
 def run(config: Config, stop: StopRequest, started: float) -> Outcome:
@@ -131,24 +124,6 @@ def _total_steps(config: Config, examples: int) -> int:
     return steps
 
 
-def _input_fn(dataset: Dataset, batches: Iterable[List[Placement]]) -> Callable[[], tf.data.Dataset]:
-    """Returns an Estimator input function that feeds the batches once."""
-
-    def arrays() -> Iterator[Any]:
-        for placements in batches:
-            features = assemble(placements, dataset.pairs, dataset.shape)
-            yield features, features.pop("labels")
-
-    def input_fn() -> tf.data.Dataset:
-        features = assemble([], dataset.pairs, dataset.shape)
-        example = (features, features.pop("labels"))
-        types = tf.nest.map_structure(lambda array: tf.as_dtype(array.dtype), example)
-        shapes = tf.nest.map_structure(lambda array: tf.TensorShape(array.shape), example)
-        return tf.data.Dataset.from_generator(arrays, types, shapes).prefetch(2)
-
-    return input_fn
-
-
 def _train(
     estimator: tf.estimator.Estimator,
     dataset: Dataset,
@@ -169,7 +144,7 @@ def _train(
         hooks = [ProgressHook(telemetry), StopHook(stop)]
         try:
             estimator.train(
-                _input_fn(dataset, itertools.islice(batches, first, None)), hooks=hooks, max_steps=total_steps
+                input_fn(dataset, itertools.islice(batches, first, None)), hooks=hooks, max_steps=total_steps
             )
         except tf.train.NanLossDuringTrainingError as reason:
             message = "--learning_rate={}: the loss is not a number at step {}; pass a smaller rate"
@@ -183,7 +158,7 @@ def _evaluate(
     """Returns the scores of the latest checkpoint on the whole data set."""
     telemetry.enter("Evaluating")
     batches = list(pack(range(len(dataset.pairs)), dataset.lengths, dataset.shape))
-    metrics = estimator.evaluate(_input_fn(dataset, batches), steps=len(batches), hooks=[StopHook(stop)])
+    metrics = estimator.evaluate(input_fn(dataset, batches), steps=len(batches), hooks=[StopHook(stop)])
     _raise_if_stopped(stop, estimator)
     scores = {name: round(float(metrics[name]), 7) for name in ("accuracy", "f1", "mean_loss")}
     telemetry.evaluated(scores["accuracy"], scores["f1"])
