@@ -11,6 +11,7 @@ DEV := $(BUILD)/venv/dev
 TRAINER := $(BUILD)/venv/trainer
 DEV_PYTHON := PYTHONPATH=tests $(DEV)/bin/python
 TRAINER_PYTHON := $(TRAINER)/bin/python
+WEIGHTS := $(CACHE)/weights
 
 # A KUBECONFIG that merely lies in the environment does not point the demo at somebody's cluster; only the command line does.
 ifeq ($(origin KUBECONFIG),command line)
@@ -49,10 +50,10 @@ test: lint test-trainer test-operator e2e ## everything: linters, unit and prope
 lint: setup-dev setup-trainer setup-go ## formatters, linters, types, layers, drift of generated files, Dockerfiles, chart
 	@tests/setup/lint.sh $(DEV) $(TRAINER) $(BUILD)/bin
 
-fmt: setup-dev ## format the Python code
-	@$(DEV)/bin/ruff check --quiet --fix . ; $(DEV)/bin/ruff format --quiet .
+fmt: setup-dev ## format the code
+	@$(DEV)/bin/ruff check --quiet --fix . ; $(DEV)/bin/ruff format --quiet . ; $(DEV)/bin/clang-format -i trainer_image/kernels/*.cc
 
-test-trainer: setup-trainer ## the trainer, the weights tool and the simulated npu_bridge, on CPython 3.7 and TensorFlow 1.15.0
+test-trainer: setup-trainer $(WEIGHTS)/minilm $(WEIGHTS)/bert-base-uncased ## the trainer, the weights tool and the simulated npu_bridge, on CPython 3.7 and TensorFlow 1.15.0
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/trainer tests/weights
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/ascend_sim/py37 # apart: it puts a simulated npu_bridge on the path
 
@@ -62,6 +63,17 @@ test-operator: setup-dev ## the operator, the contract, the device plugin and th
 e2e: setup-cluster setup-trainer ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
 	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin registry
 	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" TRAINER_PYTHON=$(TRAINER_PYTHON) $(DEV_PYTHON) -m pytest -m cluster
+
+##@ Measure
+.PHONY: bench-trainer accuracy accuracy-base
+bench-trainer: setup-trainer $(WEIGHTS)/minilm $(WEIGHTS)/bert-base-uncased ## our speed beside the published code's, half an hour on two quiet cores; the last line is JSON [MRPC=folder] [EPOCHS=3]
+	@PYTHONPATH=tests $(TRAINER_PYTHON) -m bench.trainer --data="$(BERTFINETUNE_MRPC)" --small=$(WEIGHTS)/minilm --base=$(WEIGHTS)/bert-base-uncased --work=$(BUILD)/bench $(if $(EPOCHS),--epochs=$(EPOCHS))
+
+accuracy: setup-trainer $(WEIGHTS)/minilm ## fine-tune the 6x384 model on MRPC with five seeds [MRPC=folder]
+	@PYTHONPATH=tests $(TRAINER_PYTHON) -m bench.accuracy --data="$(BERTFINETUNE_MRPC)" --weights=$(WEIGHTS)/minilm --work=$(BUILD)/accuracy
+
+accuracy-base: setup-trainer $(WEIGHTS)/bert-base-uncased ## fine-tune BERT-Base on MRPC, half an hour or more; what was interrupted goes on [MRPC=folder]
+	@PYTHONPATH=tests $(TRAINER_PYTHON) -m bench.accuracy --data="$(BERTFINETUNE_MRPC)" --weights=$(WEIGHTS)/bert-base-uncased --work=$(BUILD)/accuracy
 
 ##@ Build
 .PHONY: images generate lock clean
@@ -86,9 +98,19 @@ $(DEV) setup-dev:
 
 setup-trainer: setup-dev
 	@tests/setup/venv.sh $(TRAINER) "$$(tests/setup/python.sh 3.7 $(CACHE))" trainer_image/requirements.txt trainer_image/requirements-tensorflow.txt tests/trainer/requirements.txt -- trainer_image/src
+	@tests/setup/apt-packages.sh g++
+	@trainer_image/kernels/build.sh $(TRAINER_PYTHON)
 
 setup-go: setup-dev
 	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin etcd pause coredns helm kubernetes
 
 setup-cluster: setup-dev setup-go
 	@tests/setup/apt-packages.sh $(CLUSTER_PACKAGES)
+
+# Real weights; a folder is complete when it is there.
+$(WEIGHTS)/minilm: | setup-trainer
+	@$(TRAINER_PYTHON) -m bert_weights minilm --output=$@
+
+$(WEIGHTS)/bert-base-uncased: | setup-trainer
+	@tests/setup/apt-packages.sh maven
+	@$(TRAINER_PYTHON) -m bert_weights bert-base-uncased --output=$@

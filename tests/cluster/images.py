@@ -38,7 +38,7 @@ class Image:
 TRAINER = Image(
     "trainer",
     PROJECT / "trainer_image",
-    ("Dockerfile", "requirements.txt", "requirements-tensorflow.txt", "src/bert_trainer"),
+    ("Dockerfile", "requirements.txt", "requirements-tensorflow.txt", "kernels", "src/bert_trainer"),
     baseimages.python37,
 )
 TRAINER_ASCEND_SIM = Image(

@@ -5,8 +5,12 @@ from typing import Any, NamedTuple
 Raw = dict[str, Any]
 
 RESULT = (
-    '{"outcome":"Succeeded","accuracy":0.8137255,"f1":0.8699187,"steps":343,"msPerStep":83.29,'
+    '{"outcome":"Succeeded","accuracy":0.8137255,"f1":0.8699187,"collapsed":false,"steps":343,"msPerStep":83.29,'
     '"checkpoint":"model.ckpt-343"}'
+)
+COLLAPSED = (
+    '{"outcome":"Succeeded","accuracy":0.6838235,"f1":null,"matthews":0.0,"collapsed":true,'
+    '"collapseReason":"all 408 predictions are 1"}'
 )
 BAD_DATA = '{"outcome":"Failed","class":"BadData","message":"/data/train.tsv, line 7: 4 fields, expected 5"}'
 RUNNING = {"running": {"startedAt": "2026-01-02T03:02:00Z"}}
@@ -116,9 +120,25 @@ CASES = {
             "result": {
                 "accuracy": 0.8137255,
                 "f1": 0.8699187,
+                "collapsed": False,
                 "steps": 343,
                 "msPerStep": 83.29,
                 "checkpoint": "research-minimal-11111111/model.ckpt-343",
+            },
+        },
+    ),
+    "succeeded without having learned": Case(
+        {"condition": ("Complete", "", "")},
+        [{"state": ended(0, COLLAPSED)}],
+        {
+            "phase": "Succeeded",
+            "reason": "Succeeded",
+            "message": "accuracy 0.6838, Matthews 0.0000, collapsed: all 408 predictions are 1",
+            "result": {
+                "collapsed": True,
+                "collapseReason": "all 408 predictions are 1",
+                "accuracy": 0.6838235,
+                "matthews": 0.0,
             },
         },
     ),

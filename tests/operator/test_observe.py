@@ -17,8 +17,8 @@ json_values = st.recursive(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"accuracy": 0.8, "f1": 0.9}', Result(accuracy=0.8, f1=0.9)),
-        ('{"accuracy": 0.8, "f1": 0.9, "msPerStep": NaN, "later": 1}', Result(accuracy=0.8, f1=0.9)),
+        ('{"accuracy": 0.8, "f1": 0.9, "collapsed": false}', Result(accuracy=0.8, f1=0.9, collapsed=False)),
+        ('{"accuracy": null, "collapsed": true, "msPerStep": NaN, "later": 1}', Result(collapsed=True)),
         ('{"accuracy": 0.8}', None),
         ("[0.8, 0.9]", None),
         ("", None),

@@ -31,6 +31,7 @@ RESULT = {
     "outcome": "Succeeded",
     "accuracy": 0.8627,
     "f1": 0.9,
+    "collapsed": False,
     "steps": 343,
     "msPerStep": 83.29,
     "checkpoint": "m-343",

@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from bert_trainer import packing
 from bert_trainer.modeling import BertConfig, variable_shapes
+from bert_trainer.tasks import TASKS
 from bert_trainer.tokenization import EncodedPair
 
 WORDS = [
@@ -85,6 +86,30 @@ def write_task(folder: Path, train: int = 40, dev: int = 13) -> Path:
 
     for name, count in (("train.tsv", train), ("dev.tsv", dev)):
         (folder / name).write_text(HEADER + "".join(row(number) for number in range(count)), encoding="utf-8")
+    return folder
+
+
+def write_glue(folder: Path, task_name: str, train: int = 40, dev: int = 13) -> Path:
+    """Writes train, development and test files of any GLUE task, of which the last words say the label."""
+    generator, task = random.Random(1), TASKS[task_name]
+    columns = task.columns or ("other", *task.sentences, task.label)
+
+    def write(name: str, header: Sequence[str], count: int) -> None:
+        rows = [header] if name.startswith(("test", "diagnostic")) or not task.columns else []
+        for number in range(count):
+            label = generator.randrange(len(task.labels) or 2)
+            words = [*generator.choices(WORDS, k=5), (*OUTCOMES, "storm")[label]]
+            row = dict.fromkeys(header, "x")
+            row.update({name: " ".join(words) for name in task.sentences})
+            row.update({task.label: task.labels[label] if task.labels else str(4.5 * label), task.index: str(number)})
+            rows.append([row[column] for column in header])
+        (folder / name).write_text("".join("\t".join(row) + "\n" for row in rows))
+
+    write("train.tsv", columns, train)
+    for name in task.dev_files:
+        write(name, columns, dev)
+    for name, _ in task.test_files:
+        write(name, (task.index, *task.sentences), dev)
     return folder
 
 

@@ -111,3 +111,17 @@ def test_fingerprint_of_other_weights_differs(model_folder: Path, tmp_path: Path
         checkpoint.fingerprint(tmp_path)["bert_model.ckpt.index"]
         != checkpoint.fingerprint(model_folder)["bert_model.ckpt.index"]
     )
+
+
+def test_the_top_layers_and_the_pooler_are_left_to_the_initializer(folder: Path) -> None:
+    model = checkpoint.load(folder, "custom", 32)
+    kept = {count: set(checkpoint.without_top_layers(model, count).variables) for count in (0, 1, 2)}
+    assert kept[0] == set(model.variables)
+    assert {name for name in kept[0] - kept[1] if "/layer_1/" not in name} == {
+        "bert/pooler/dense/kernel",
+        "bert/pooler/dense/bias",
+    }
+    assert {name.split("/")[1] for name in kept[1]} == {"embeddings", "encoder"}
+    assert {name.split("/")[1] for name in kept[2]} == {"embeddings"}
+    with pytest.raises(BadConfigError, match="--reinit_layers=3: the model has 2 layers"):
+        checkpoint.without_top_layers(model, 3)

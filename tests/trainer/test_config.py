@@ -34,7 +34,7 @@ def test_both_spellings_of_a_value() -> None:
 @pytest.mark.parametrize(
     ("name", "allowed", "refused"),
     [
-        ("task_name", ["MRPC"], ["mrpc", "CoLA", ""]),
+        ("task_name", contract.TASKS, ["mrpc", "SST", ""]),
         ("data_path", ["x"], [""]),
         ("model_path", ["x"], [""]),
         ("output_dir", ["x"], [""]),
@@ -47,9 +47,11 @@ def test_both_spellings_of_a_value() -> None:
         ("warmup_proportion", [0, 0.99], [1, -0.1, "nan"]),
         ("seed", [0, 2**31 - 1], [-1, 2**31]),
         ("optimizer", contract.OPTIMIZERS, ["Adam"]),
+        ("reinit_layers", [0, 48], [-1, 49]),
         ("precision_mode", contract.PRECISION_MODES, ["fp16"]),
         ("save_checkpoints_steps", [1], [0]),
         ("keep_checkpoint_max", [1], [0]),
+        ("export_saved_model", [], ["True", "1", "", "yes"]),
         ("device", contract.DEVICES, ["gpu"]),
         ("run_id", ["", "0f"], []),
         ("metrics_port", [0, 65535], [-1, 65536]),
@@ -65,6 +67,13 @@ def test_ranges(name: str, allowed: List[Any], refused: List[Any]) -> None:
     for value in refused:
         with pytest.raises(BadConfigError, match=f"--{name}.*{value}"):
             parse([*NEEDED, f"--{name}={value}"])
+
+
+def test_a_flag_that_is_true_or_false() -> None:
+    assert [parse([*NEEDED, f"--export_saved_model={text}"]).export_saved_model for text in ("true", "false")] == [
+        True,
+        False,
+    ]
 
 
 def test_a_missing_flag_is_named() -> None:

@@ -1,15 +1,17 @@
 """GLUE's TSV, as published and as it gets broken."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_trainer.data import Pair, read_pairs, sha256
+from bert_trainer.data import Pair, read_pairs, read_unlabelled, sha256
 from bert_trainer.errors import BadDataError
-from bert_trainer.tasks import MRPC
+from bert_trainer.tasks import TASKS
 
+MRPC = TASKS["MRPC"]
 HEADER = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"
 ROW = '1\t10\t11\tOne sentence .\tThe other " sentence .'
 
@@ -56,7 +58,8 @@ def test_any_sentence_survives(tmp_path_factory: pytest.TempPathFactory, sentenc
         ([HEADER], "no examples"),
         ([HEADER.replace("Quality", "quality"), ROW], "line 1: column 'Quality' occurs 0 times"),
         ([HEADER + "\tQuality", ROW], "line 1: column 'Quality' occurs 2 times"),
-        ([HEADER, ROW, ROW + "\tmore"], "line 3: 6 fields where the header has 5"),
+        ([HEADER, ROW, ROW + "\tmore"], "line 3: 6 fields where the header has 5, as in 1 lines of the file"),
+        ([HEADER, ROW, "a", ROW, "b", ROW], "line 3: 1 fields where the header has 5, as in 2 lines of the file"),
         ([HEADER, ROW, "", ROW], "line 3: 1 fields where the header has 5"),
         ([HEADER, ROW, ROW, "2" + ROW[1:]], "line 4: column 'Quality' holds '2'; labels of MRPC are 0, 1"),
         ([HEADER, "\t".join(ROW.split("\t")[:4]) + "\t "], "line 2: column '#2 String' is empty"),
@@ -69,6 +72,48 @@ def test_broken_files(tmp_path: Path, lines: "list[str]", message: str) -> None:
         read_pairs(path, MRPC)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "lines", "message"),
+    [
+        ("CoLA", ["sentence\tlabel", "a\t1"], "line 1: 2 fields where the header has 4"),
+        ("CoLA", ["source\tlabel\t\tsentence"], "line 1: column 'label' holds 'label'; labels of CoLA are 0, 1"),
+        ("STS-B", ["sentence1\tsentence2\tscore", "a\tb\t5.1"], "line 2: column 'score' holds '5.1'; labels of STS-B"),
+        ("STS-B", ["sentence1\tsentence2\tscore", "a\tb\tnan"], "holds 'nan'; labels of STS-B are numbers from 0 to 5"),
+        ("STS-B", ["sentence1\tsentence2\tscore", "a\tb\t"], "line 2: column 'score' holds ''"),
+        (
+            "MNLI",
+            ["sentence1\tsentence2\tgold_label", "a\tb\t-"],
+            "labels of MNLI are contradiction, entailment",
+        ),
+    ],
+)
+def test_broken_files_of_other_tasks(tmp_path: Path, task: str, lines: "list[str]", message: str) -> None:
+    path = tmp_path / "train.tsv"
+    path.write_text("".join(line + "\n" for line in lines))
+    with pytest.raises(BadDataError) as caught:
+        read_pairs(path, TASKS[task])
+    assert message in str(caught.value)
+
+
+def test_the_remedy_for_rows_with_line_breaks_in_them_works(tmp_path: Path) -> None:
+    path = tmp_path / "train.tsv"
+    path.write_text("\n".join([HEADER, ROW, "1\t10\t11\tone", "broken\tsentence", ROW]) + "\n")
+    with pytest.raises(BadDataError, match=r"as in 2 lines .*; (awk .*) keeps the sound lines") as caught:
+        read_pairs(path, MRPC)
+    remedy = str(caught.value).split("; ")[-1].replace(" keeps the sound lines", "")
+    path.write_bytes(subprocess.check_output(remedy + " " + str(path), shell=True))  # noqa: S602 - as a user would
+    assert len(read_pairs(path, MRPC)) == 2
+
+
+def test_every_row_of_a_test_file_counts(tmp_path: Path) -> None:
+    path = tmp_path / "test.tsv"
+    path.write_text("index\t#1 String\t#2 String\n7\ta\tb\n8\tc\t\n")
+    assert read_unlabelled(path, MRPC) == (["7", "8"], [Pair("a", "b", 0), Pair("c", "", 0)])
+    path.write_text("#1 String\t#2 String\na\tb\n")
+    with pytest.raises(BadDataError, match="line 1: column 'index' occurs 0 times"):
+        read_unlabelled(path, MRPC)
 
 
 def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:

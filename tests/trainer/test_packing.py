@@ -103,4 +103,4 @@ def test_assemble() -> None:
         "weights": [1.0, 1.0, 0.0],
     }
     assert {name: array.tolist() for name, array in features.items()} == expected
-    assert {array.dtype.name for name, array in features.items() if name != "weights"} == {"int32"}
+    assert {name for name, array in features.items() if array.dtype == np.float32} == {"labels", "weights"}

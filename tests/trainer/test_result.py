@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any, Dict
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,24 @@ def test_the_line_fits_and_keeps_both_ends(text: str, repeated: int) -> None:
     assert kept == message or len(json.dumps(message)) > contract.MAX_RESULT_BYTES - 100
 
 
+def success(evaluations: int) -> Dict[str, Any]:
+    outcome: Dict[str, Any] = dict.fromkeys(contract.RESULT_KEYS, 0.1234567)
+    evaluation = {"epoch": 1.0, "step": 343, "accuracy": 0.1234567, "loss": 0.1, "collapseReason": "x" * 80}
+    outcome.update(outcome="Succeeded", config={"seed": 1}, versions={"python": "3.7"})
+    return dict(outcome, evaluations=[dict(evaluation, step=step) for step in range(evaluations)])
+
+
+@pytest.mark.parametrize("evaluations", [1, 100])
+def test_a_success_says_what_the_contract_says_and_loses_its_oldest_evaluations(evaluations: int) -> None:
+    outcome = success(evaluations)
+    line = result.to_line(outcome)
+    assert len(line.encode()) <= contract.MAX_RESULT_BYTES
+    kept = json.loads(line)
+    assert tuple(kept) == contract.RESULT_KEYS
+    assert kept["evaluations"] == outcome["evaluations"][-len(kept["evaluations"]) :]
+    assert len(kept["evaluations"]) >= min(evaluations, 10)
+
+
 def test_termination_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     outcome = result.failure(errors.StorageError("full"))
     result.write_termination_log(outcome, str(tmp_path / "log"))
@@ -50,11 +69,18 @@ def test_termination_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_final_block_is_the_reference_s() -> None:
-    outcome = {"accuracy": 0.8504902, "msPerStep": 83.29, "durationSeconds": 476}
-    assert result.final_block(outcome).splitlines() == [
+    outcome = {"accuracy": 0.8504902, "msPerStep": 83.29, "durationSeconds": 476, "collapsed": False}
+    lines = [
         "---------Final Result--------",
         "Final Precision Accuracy : 0.8504902",
         "Final Performance ms/step : 83.29",
         "Final Training Duration sec : 476",
     ]
+    assert result.final_block(outcome).splitlines() == lines
     assert "ms/step : -\n" in result.final_block(dict(outcome, msPerStep=None))
+    assert "Accuracy : -\n" in result.final_block(dict(outcome, accuracy=None))  # a score is no class
+    collapsed = dict(outcome, collapsed=True, collapseReason="all 408 predictions are 1")
+    assert result.final_block(collapsed).splitlines() == [
+        "This run has collapsed: all 408 predictions are 1",
+        *lines,
+    ]

@@ -34,16 +34,30 @@ def _own_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StopRequest, "listen", lambda _self: None)
 
 
-class StopAfter(StopRequest):
-    """A stop request that arrives during the given step of the process."""
+class StopAt(StopRequest):
+    """A stop request that arrives during the given step."""
 
-    def __init__(self, step: int) -> None:
-        self._left = step
+    def __init__(self, output: Path, step: int) -> None:
+        self._history = output / "history.jsonl"
+        self._step = step
 
     @property
     def signal(self) -> str:
-        self._left -= 1
-        return "SIGTERM" if self._left <= 0 else ""
+        return "SIGTERM" if self._history.exists() and last_step(self._history) >= self._step else ""
+
+
+class CrashAt(StopAt):
+    """The end of the process during the given step, without a word."""
+
+    @property
+    def signal(self) -> str:
+        if super().signal:
+            raise MemoryError("the process is gone")
+        return ""
+
+
+def last_step(history: Path) -> int:
+    return max((json.loads(line)["step"] for line in history.read_text().splitlines()), default=0)
 
 
 def weights(output: Path) -> Dict[str, np.ndarray]:
@@ -61,13 +75,21 @@ def test_a_whole_run(
     log, output = tmp_path / "termination-log", tmp_path / "output"
     assert entry.main(make_arguments(termination_log=log, save_checkpoints_steps=3, keep_checkpoint_max=2)) == 0
     outcome = result_of(output)
-    assert tuple(outcome) == contract.RESULT_KEYS
-    assert json.loads(log.read_text()) == outcome
+    assert set(outcome) == {*contract.RESULT_KEYS, "config", "data", "model", "versions"}
+    assert json.loads(log.read_text()) == {key: outcome[key] for key in contract.RESULT_KEYS}
+    described = json.loads((output / "run.json").read_text())
+    assert {key: outcome[key] for key in described} == described
     exact = ("outcome", "task", "evalExamples", "trainExamples", "steps", "seed", "backend", "checkpoint")
     assert [outcome[key] for key in exact] == ["Succeeded", "MRPC", 13, 40, 10, 1, "cpu", "model.ckpt-10"]
     assert outcome["accuracy"] * 13 == pytest.approx(
         round(outcome["accuracy"] * 13), abs=1e-5
     )  # the whole dev set, its tail included
+    assert [outcome[key] for key in ("pearson", "spearman", "accuracyMismatched")] == [None, None, None]
+    assert [(evaluation["epoch"], evaluation["step"]) for evaluation in outcome["evaluations"]] == [(1.0, 5), (2.0, 10)]
+    last = outcome["evaluations"][-1]
+    assert [outcome[key] for key in ("accuracy", "f1", "matthews", "evalLoss", "collapsed", "collapseReason")] == [
+        last[key] for key in ("accuracy", "f1", "matthews", "loss", "collapsed", "collapseReason")
+    ]
     assert outcome["msPerStep"] > 0
     assert outcome["examplesPerSecond"] == pytest.approx(8000 / outcome["msPerStep"], rel=0.01)
     assert capsys.readouterr().out.splitlines()[-4:] == [
@@ -96,26 +118,94 @@ def assert_same_run(tmp_path: Path, one: str, other: str) -> None:
         np.testing.assert_array_equal(value, second[name], err_msg=name)
 
 
+SAME = (*contract.SCORE_KEYS, "evalLoss", "steps", "checkpoint", "collapsed", "collapseReason", "evaluations")
+
+
 def test_interrupted_and_resumed_is_the_uninterrupted_run(make_config: Callable[..., Config], tmp_path: Path) -> None:
     whole = run_with(make_config, StopRequest(), output_dir=str(tmp_path / "whole"))
-    parts = {"output_dir": str(tmp_path / "parts")}
-    with pytest.raises(InterruptedRunError, match=r"stopped by SIGTERM with .*model.ckpt-4 saved"):
-        run_with(make_config, StopAfter(4), **parts)
-    assert result_of(tmp_path / "parts")["class"] == "Interrupted"
-    with pytest.raises(InterruptedRunError, match=r"model.ckpt-10"):  # during the evaluation
-        run_with(make_config, StopAfter(8), **parts)
-    resumed = run_with(make_config, StopRequest(), **parts)
+    parts = tmp_path / "parts"
+    for step in (4, 5, 10):  # epochs end with the steps 5 and 10, so two of the stops leave an evaluation undone
+        with pytest.raises(InterruptedRunError, match=rf"stopped by SIGTERM with .*model.ckpt-{step} saved"):
+            run_with(make_config, StopAt(parts, step), output_dir=str(parts))
+        assert result_of(parts)["class"] == "Interrupted"
+        assert last_step(parts / "history.jsonl") == step
+    resumed = run_with(make_config, StopRequest(), output_dir=str(parts))
     assert_same_run(tmp_path, "whole", "parts")
-    for key in ("accuracy", "f1", "evalLoss", "steps", "checkpoint"):
-        assert resumed[key] == whole[key]
+    assert {key: resumed[key] for key in SAME} == {key: whole[key] for key in SAME}
+    assert (parts / "history.jsonl").read_bytes() == (tmp_path / "whole" / "history.jsonl").read_bytes()
 
 
-def test_another_seed_is_another_run(make_config: Callable[..., Config], tmp_path: Path) -> None:
-    losses = [
-        run_with(make_config, StopRequest(), seed=seed, output_dir=str(tmp_path / str(seed)))["evalLoss"]
-        for seed in (1, 2)
-    ]
-    assert losses[0] != losses[1]
+def test_what_a_lost_process_did_after_its_checkpoint_happens_again(
+    make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    whole = run_with(make_config, StopRequest(), output_dir=str(tmp_path / "whole"))
+    parts = tmp_path / "parts"
+    flags = {"output_dir": str(parts), "save_checkpoints_steps": 4}
+    with pytest.raises(MemoryError):
+        run_with(make_config, CrashAt(parts, 6), **flags)
+    assert (weights(parts)["global_step"], last_step(parts / "history.jsonl")) == (4, 6)
+    resumed = run_with(make_config, StopRequest(), **flags)
+    assert_same_run(tmp_path, "whole", "parts")
+    assert {key: resumed[key] for key in SAME} == {key: whole[key] for key in SAME}
+
+
+def test_the_seed_decides(make_config: Callable[..., Config], tmp_path: Path) -> None:
+    runs = {
+        name: run_with(make_config, StopRequest(), seed=seed, reinit_layers=1, output_dir=str(tmp_path / name))
+        for name, seed in (("one", 1), ("other", 2), ("one again", 1))
+    }
+    assert runs["one"]["evaluations"] == runs["one again"]["evaluations"] != runs["other"]["evaluations"]
+    assert_same_run(tmp_path, "one", "one again")
+
+
+@pytest.mark.parametrize("learning_rate", [1e-9, 1e-3])
+def test_reinitialized_layers_start_anew(
+    make_config: Callable[..., Config], tmp_path: Path, model_folder: Path, learning_rate: float
+) -> None:
+    run_with(make_config, StopRequest(), reinit_layers=1, learning_rate=learning_rate)
+    before, after = tf.train.load_checkpoint(str(model_folder / "bert_model.ckpt")), weights(tmp_path / "output")
+    near = {
+        name
+        for name in before.get_variable_to_shape_map()
+        if np.allclose(before.get_tensor(name), after[name], atol=1e-4)
+    }
+    anew = {name for name in small_bert.random_weights() if "/layer_1/" in name or "/pooler/" in name}
+    if learning_rate < 1e-6:
+        assert near == set(before.get_variable_to_shape_map()) - anew
+        kernel = after["bert/encoder/layer_1/output/dense/kernel"]
+        assert 0.015 < kernel.std() < 0.02  # the initializer's 0.02, truncated at two of it
+        assert (after["bert/encoder/layer_1/output/LayerNorm/gamma"] == 1).all()
+    else:
+        assert not near & anew
+
+
+def test_a_run_that_collapses_succeeds_and_says_so(
+    make_arguments: Arguments, tmp_path: Path, capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = tmp_path / "log"
+    assert entry.main(make_arguments(termination_log=log, learning_rate=1e-9)) == 0
+    outcome = json.loads(log.read_text())
+    assert (outcome["outcome"], outcome["collapsed"]) == ("Succeeded", True)
+    assert outcome["collapseReason"].startswith("all 13 predictions are ")
+    assert capsys.readouterr().out.splitlines()[-5] == "This run has collapsed: " + outcome["collapseReason"]
+    assert caplog.text.count("collapsed: all 13 predictions are ") == 2  # once at the end of each epoch
+    assert caplog.text.count("a later epoch may recover") == 1
+
+
+@pytest.mark.parametrize("task", ["CoLA", "STS-B", "MNLI"])
+def test_other_kinds_of_tasks(make_arguments: Arguments, tmp_path: Path, task: str) -> None:
+    data = small_bert.write_glue(tmp_path, task)
+    assert entry.main(make_arguments(task_name=task, data_path=data, num_train_epochs=30.0, optimizer="AdamW")) == 0
+    outcome = result_of(tmp_path / "output")
+    kinds = {
+        "CoLA": ("accuracy", "matthews"),
+        "STS-B": ("pearson", "spearman"),
+        "MNLI": ("accuracy", "matthews", "accuracyMismatched"),
+    }
+    assert [key for key in contract.SCORE_KEYS if outcome[key] is not None] == list(kinds[task])
+    assert min(outcome[key] for key in kinds[task]) > 0.8  # Spearman's of two distinct labels is at most 0.87
+    assert not outcome["collapsed"]
+    assert outcome["evalExamples"] == (26 if task == "MNLI" else 13)
 
 
 def test_it_learns_its_training_pairs(make_config: Callable[..., Config], tmp_path: Path) -> None:
@@ -132,7 +222,8 @@ def test_a_finished_run_reports_again(make_arguments: Arguments, tmp_path: Path,
     (tmp_path / "log").unlink()
     assert entry.main(arguments) == 0
     assert capsys.readouterr().out.splitlines()[-4:] == first
-    assert json.loads((tmp_path / "log").read_text()) == json.loads(stored.decode())
+    outcome = json.loads(stored.decode())
+    assert json.loads((tmp_path / "log").read_text()) == {key: outcome[key] for key in contract.RESULT_KEYS}
     assert entry.main(make_arguments(termination_log=tmp_path / "log")) == contract.EXIT_BAD_CONFIG
     assert "run_id was 'uid-1'" in json.loads((tmp_path / "log").read_text())["message"]
     assert (tmp_path / "output" / "result.json").read_bytes() == stored

@@ -1,6 +1,8 @@
 """The reference's way to start a training: `source env.sh; bash train_full_1p.sh --data_path=... --model_path=...`."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from typing import Dict, List
 import pytest
 
 IMAGE = Path(__file__).resolve().parents[2] / "trainer_image"
-SMALL_RUN = ["--train_batch_size=8", "--learning_rate=1e-3", "--num_train_epochs=1.0", "--max_seq_length=32"]
+SMALL_RUN = ["--train_batch_size=8", "--learning_rate=1e-3", "--max_seq_length=32"]
 
 
 @pytest.fixture
@@ -24,18 +26,86 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     variables = dict({name: os.environ[name] for name in ("PATH", "HOME")}, PYTHON=sys.executable, **environment)
     command = ["bash", "-euc", script, "bash", *arguments]
-    return subprocess.run(command, cwd=str(folder), env=variables, stdout=subprocess.PIPE, text=True, check=False)
+    return subprocess.run(
+        command,
+        cwd=str(folder),
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
 
 
-def test_a_training_as_the_reference_starts_it(folder: Path, model_folder: Path, data_folder: Path) -> None:
-    places = ["--task_name=MRPC", "--data_path=" + str(data_folder), "--model_path=" + str(model_folder)]
-    done = run(folder, 'source env.sh; bash train_full_1p.sh "$@"', *places, *SMALL_RUN)
+def final_block(done: subprocess.CompletedProcess) -> List[str]:
+    """Returns the last four lines, their numbers replaced by *."""
+    return [re.sub(r"[\d.]+$", "*", line) for line in done.stdout.splitlines()[-4:]]
+
+
+FINAL_BLOCK = [
+    "---------Final Result--------",
+    "Final Precision Accuracy : *",
+    "Final Performance ms/step : *",
+    "Final Training Duration sec : *",
+]
+# Every argument that the reference's script reads, beside the two folders.
+REFERENCE_ARGUMENTS = [
+    "--task_name=MRPC",
+    "--precision_mode=allow_mix_precision",
+    "--over_dump=False",
+    "--data_dump_flag=False",
+    "--data_dump_step=10",
+    "--profiling=False",
+    "--autotune=False",
+]
+
+
+@pytest.mark.parametrize(("script", "steps"), [("train_full_1p.sh", 15), ("train_performance_1p.sh", 5)])
+def test_a_training_as_the_reference_starts_it(
+    folder: Path, model_folder: Path, data_folder: Path, script: str, steps: int
+) -> None:
+    places = [f"--data_path={data_folder}", f"--ckpt_path={model_folder.parent}", f"--model_path={model_folder.name}"]
+    done = run(folder, f'source env.sh; bash {script} "$@"', *REFERENCE_ARGUMENTS, *places, *SMALL_RUN)
     assert done.returncode == 0, done.stdout
-    last = [line.split(" : ")[0] for line in done.stdout.splitlines()[-4:]]
-    names = ["Final Precision Accuracy", "Final Performance ms/step", "Final Training Duration sec"]
-    assert last == ["---------Final Result--------", *names]
+    assert final_block(done) == FINAL_BLOCK
     (output,) = (folder / "output").iterdir()
-    assert (output / "result.json").exists()
+    assert json.loads((output / "result.json").read_text())["steps"] == steps
+
+
+def test_a_second_training_is_another_one(folder: Path, model_folder: Path, data_folder: Path) -> None:
+    flags = [f"--data_path={data_folder}", f"--model_path={model_folder}", "--num_train_epochs=0.6", *SMALL_RUN]
+    for _ in range(2):
+        done = run(folder, 'bash train_full_1p.sh "$@"', *flags)
+        assert (done.returncode, final_block(done)) == (0, FINAL_BLOCK), done.stdout
+    outputs = list((folder / "output").iterdir())
+    assert [json.loads((output / "result.json").read_text())["steps"] for output in outputs] == [3, 3]
+    done = run(folder, 'bash train_full_1p.sh "$@"', *flags, f"--output_dir={outputs[0]}")
+    assert done.returncode == 64
+    assert "already finished" in done.stdout
+    assert "Final" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["--over_dump=True", "--data_dump_flag=True", "--data_dump_step=5", "--profiling=True", "--autotune=True"],
+)
+def test_what_is_not_supported_is_refused(folder: Path, flag: str) -> None:
+    done = run(folder, 'bash train_full_1p.sh "$@"', "--data_path=d", "--model_path=m", flag)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        64,
+        [f"{flag}: not supported; leave it out, and use CANN's own tools for dumps, profiles and tuning"],
+    )
+
+
+def test_a_failed_training_says_why_and_reports_nothing(folder: Path, model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.tsv").write_text("Quality\t#1 ID\n")
+    (tmp_path / "data" / "dev.tsv").write_text("")
+    places = [f"--data_path={tmp_path}/data", f"--model_path={model_folder}"]
+    done = run(folder, 'bash train_full_1p.sh "$@"', *places, *SMALL_RUN)
+    assert done.returncode == 65
+    assert f"{tmp_path}/data/" in done.stdout.splitlines()[-1]
+    assert "Final" not in done.stdout
 
 
 @pytest.mark.parametrize(("flags", "exit_code"), [([], 64), (["--data_path=/nowhere", "--model_path=/nowhere"], 65)])

@@ -2,22 +2,25 @@
 
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
-from typing import Dict, Iterator
+from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from bert_trainer import contract, telemetry
+from bert_trainer.clock import PHASES
 from bert_trainer.errors import BadConfigError
 from bert_trainer.hooks import progress_line
 from bert_trainer.telemetry import StepTimes, Telemetry, serve
 
+from prometheus_client.parser import text_string_to_metric_families  # isort: skip - after telemetry, which sets it up
+
 
 @pytest.fixture
 def run() -> Telemetry:
-    return Telemetry("npu-simulated", "MRPC")
+    return Telemetry("npu-simulated", "MRPC", started=time.monotonic() - 5.0)
 
 
 @pytest.fixture
@@ -41,12 +44,17 @@ def scrape(address: str) -> Dict[str, float]:
             assert sample.labels["backend"] == "npu-simulated", sample
             assert not sample.name.endswith("_created")
             if "le" not in sample.labels:
-                samples[sample.name] = sample.value
+                samples[sample.name + sample.labels.get("phase", "")] = sample.value
     return samples
 
 
 def test_before_the_first_step(address: str) -> None:
-    assert scrape(address) == {
+    samples = scrape(address)
+    phases = {name: samples.pop(name) for name in list(samples) if name.startswith(contract.METRIC_PHASE_SECONDS)}
+    assert list(phases) == [contract.METRIC_PHASE_SECONDS + phase for phase in PHASES]
+    assert phases.pop(contract.METRIC_PHASE_SECONDS + "import") == pytest.approx(5.0, abs=1.0)
+    assert set(phases.values()) == {0.0}
+    assert samples == {
         contract.METRIC_INFO: 1.0,
         contract.METRIC_STEP_DURATION + "_count": 0.0,
         contract.METRIC_STEP_DURATION + "_sum": 0.0,
@@ -61,13 +69,15 @@ def test_before_the_first_step(address: str) -> None:
         "etaSeconds": None,
         "loss": None,
         "msPerStep": None,
+        "epoch": 0.0,
+        "collapsed": None,
     }
 
 
 def test_a_run(run: Telemetry, address: str) -> None:
-    run.start(140, 343)
+    run.start(140, 343, epochs=3.0)
     for step, seconds in ((141, 30.0), (142, 2.0), (143, 1.0), (144, 0.5)):
-        run.step(step, 0.43219, seconds, 32)
+        run.step(step, 0.43219, seconds, 32, learning_rate=1.5e-5)
     assert json.loads(fetch(address + contract.PROGRESS_PATH)) == {
         "phase": "Training",
         "step": 144,
@@ -76,6 +86,8 @@ def test_a_run(run: Telemetry, address: str) -> None:
         "etaSeconds": round(199 * 0.75),
         "loss": 0.4322,
         "msPerStep": 750.0,
+        "epoch": 1.26,
+        "collapsed": None,
     }
     samples = scrape(address)
     assert samples[contract.METRIC_GLOBAL_STEP] == 144
@@ -84,12 +96,54 @@ def test_a_run(run: Telemetry, address: str) -> None:
     assert samples[contract.METRIC_STEP_DURATION + "_sum"] == 33.5
     assert samples[contract.METRIC_LOSS] == pytest.approx(0.43219)
     assert samples[contract.METRIC_EXAMPLES_PER_SECOND] == pytest.approx(64 / 1.5, abs=0.01)
-    assert contract.METRIC_EVAL_ACCURACY not in samples
-    run.enter("Evaluating")
-    run.evaluated(0.81, 0.87)
-    samples = scrape(address)
-    assert (samples[contract.METRIC_EVAL_ACCURACY], samples[contract.METRIC_EVAL_F1]) == (0.81, 0.87)
-    assert json.loads(fetch(address + contract.PROGRESS_PATH))["phase"] == "Evaluating"
+    assert samples[contract.METRIC_LEARNING_RATE] == pytest.approx(1.5e-5)
+    assert samples[contract.METRIC_EPOCH] == 1.26
+    assert not set(EVALUATION_GAUGES) & set(samples)
+
+
+EVALUATION_GAUGES = (
+    contract.METRIC_EVAL_ACCURACY,
+    contract.METRIC_EVAL_F1,
+    contract.METRIC_EVAL_MATTHEWS,
+    contract.METRIC_COLLAPSED,
+)
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "shown"),
+    [
+        ({"accuracy": 0.81, "f1": 0.87, "loss": 0.4, "collapsed": False}, [0.81, 0.87, None, 0.0]),
+        ({"matthews": -0.02, "collapsed": True}, [None, None, -0.02, 1.0]),
+        ({"pearson": None, "accuracy": None, "collapsed": True}, [None, None, None, 1.0]),
+    ],
+)
+def test_evaluations(run: Telemetry, address: str, evaluation: Dict[str, Any], shown: List[Optional[float]]) -> None:
+    run.start(0, 343, epochs=3.0)
+    with run.evaluating():
+        assert json.loads(fetch(address + contract.PROGRESS_PATH))["phase"] == "Evaluating"
+        time.sleep(0.05)
+    run.evaluated(evaluation)
+    samples, progress = scrape(address), json.loads(fetch(address + contract.PROGRESS_PATH))
+    assert [samples.get(gauge) for gauge in EVALUATION_GAUGES] == shown
+    assert (progress["phase"], progress["collapsed"]) == ("Training", evaluation["collapsed"])
+    assert samples[contract.METRIC_PHASE_SECONDS + "evaluation"] >= 0.05
+
+
+def test_what_an_earlier_process_spent_is_part_of_the_run(run: Telemetry) -> None:
+    run.start(0, 10, epochs=1.0)
+    for step in range(1, 5):
+        run.step(step, 0.5, 1.0, 8, learning_rate=1e-5)
+    run.clock.enter("steps")
+    later = Telemetry("npu-simulated", "MRPC", started=time.monotonic())
+    later.resume(json.loads(json.dumps(run.spent())))
+    later.start(4, 10, epochs=1.0)
+    for step in range(5, 9):
+        later.step(step, 0.5, 3.0, 8, learning_rate=1e-5)
+    assert later.progress["msPerStep"] == 2000.0  # two counted steps of one second, two of three
+    assert later.times.examples_per_second == 4.0
+    assert later.clock.seconds()["import"] == pytest.approx(5.0, abs=1.0)
+    later.resume({})  # the file was lost
+    assert later.progress["msPerStep"] == 2000.0
 
 
 def test_other_paths_are_not_found(address: str) -> None:
@@ -118,9 +172,9 @@ def test_step_times_leave_the_first_steps_out() -> None:
 
 
 def test_progress_lines(run: Telemetry) -> None:
-    run.start(0, 10)
-    run.step(1, 0.5, 9.0, 8)
+    run.start(0, 10, epochs=1.0)
+    run.step(1, 0.5, 9.0, 8, learning_rate=1e-5)
     assert progress_line(run.progress) == "step 1/10 (10%) loss 0.5000"
     for step in (2, 3):
-        run.step(step, 0.25, 1.5, 8)
+        run.step(step, 0.25, 1.5, 8, learning_rate=1e-5)
     assert progress_line(run.progress) == "step 3/10 (30%) loss 0.2500, 1500 ms/step, 10 s left"

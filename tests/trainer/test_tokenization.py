@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from bert_trainer.data import Pair, read_pairs
 from bert_trainer.errors import BadModelError
-from bert_trainer.tasks import MRPC
+from bert_trainer.tasks import TASKS
 from bert_trainer.tokenization import encode_pairs, read_vocabulary, truncated_lengths
 
 # The Rust library differs from the reference in characters younger than Unicode 8, in 256 rare ideographs, and in that
-# it knows no final sigma. A pair without a token differs, too: to the reference it is a single sentence.
+# it knows no final sigma.
 CHARACTERS = st.characters(max_codepoint=0xFFFF, blacklist_categories=("Cs", "Cn", "Co"), blacklist_characters="\u03a3")
 TEXT = st.text(CHARACTERS.filter(lambda c: unicodedata.ucd_3_2_0.category(c) != "Cn"), max_size=40).map("{} x".format)
 
@@ -35,7 +35,7 @@ def reference_features(
 ) -> List[run_classifier.InputFeatures]:
     tokenizer = reference.FullTokenizer(str(vocabulary_file), do_lower_case=True)
     examples = [
-        run_classifier.InputExample(str(index), pair.first, pair.second, str(pair.label))
+        run_classifier.InputExample(str(index), pair.first, pair.second, str(int(pair.label)))
         for index, pair in enumerate(pairs)
     ]
     return [
@@ -61,7 +61,7 @@ def assert_same(pairs: List[Pair], vocabulary: Dict[str, int], folder: Path, max
 def test_the_whole_corpus_is_tokenized_as_the_reference_does(
     corpus: Path, tmp_path: Path, name: str, max_seq_length: int
 ) -> None:
-    pairs = read_pairs(corpus / name, MRPC)
+    pairs = read_pairs(corpus / name, TASKS["MRPC"])
     vocabulary = letters_vocabulary([sentence for pair in pairs for sentence in pair[:2]])
     assert_same(pairs, vocabulary, tmp_path, max_seq_length)
 
@@ -70,7 +70,8 @@ def test_the_whole_corpus_is_tokenized_as_the_reference_does(
 def test_any_text_is_tokenized_as_the_reference_does(
     tmp_path_factory: pytest.TempPathFactory, first: str, second: str, width: int
 ) -> None:
-    assert_same([Pair(first, second, 1)], letters_vocabulary([first]), tmp_path_factory.mktemp("vocabulary"), width)
+    pairs = [Pair(first, second, 1), Pair(first, None, 0), Pair(first, " ", 1)]
+    assert_same(pairs, letters_vocabulary([first]), tmp_path_factory.mktemp("vocabulary"), width)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class Data(Model):
     """The examples to train and evaluate on."""
 
     source: Source
-    """Folder with the task's files (MRPC: train.tsv, dev.tsv), mounted read-only at /data. Required."""
+    """Folder with the files of the task as GLUE publishes them, mounted read-only at /data. Required."""
 
 
 class Training(Model):
@@ -97,8 +97,12 @@ class Training(Model):
     """Seed of shuffling, dropout and the new output layer; the same seed gives the same numbers. Default: 1."""
     precision_mode: Literal[contract.PRECISION_MODES] = "allow_mix_precision"  # type: ignore[valid-type]
     """Precision mode of the NPU's graph compiler; a CPU always computes in float32. Default: allow_mix_precision."""
+    loss_scale: Annotated[int, Field(ge=-1, le=2**24)] = -1
+    """Factor on the loss, so that half precision loses no gradient: 0 to find it, -1 for none. Default: -1."""
     optimizer: Literal[contract.OPTIMIZERS] = "AdamWeightDecay"  # type: ignore[valid-type]
     """AdamWeightDecay as published with BERT, without bias correction, or AdamW with it. Default: AdamWeightDecay."""
+    reinit_layers: Annotated[int, Field(ge=0, le=48)] = 0
+    """Top layers that start from random weights, as does the pooler with them: steadier on small tasks. Default: 0."""
     eval_batch_size: Annotated[int, Field(ge=1, le=1024)] = 32
     """Sentence pairs in one evaluation step. Default: 32."""
     save_checkpoints_steps: Annotated[int, Field(ge=1, le=1_000_000)] = 100
@@ -117,6 +121,8 @@ class Output(Source):
 
     keep_checkpoint_max: Annotated[int, Field(ge=1, le=1000)] = 5
     """Checkpoints kept, the newest ones. Default: 5."""
+    export_saved_model: bool = False
+    """Whether to export the result for TensorFlow Serving, too, to saved_model in the output. Default: false."""
 
 
 class BertFinetuneSpec(Model):

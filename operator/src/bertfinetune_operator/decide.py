@@ -103,7 +103,17 @@ def _succeeded(result: Result | None) -> Stage:
         return Stage(
             "Succeeded", "ResultMissing", "no readable result was left behind: see result.json in the output folder"
         )
-    return Stage("Succeeded", "Succeeded", f"accuracy {result.accuracy:.4f}, F1 {result.f1:.4f}")
+    scores = {
+        "accuracy": result.accuracy,
+        "mismatched": result.accuracy_mismatched,
+        "F1": result.f1,
+        "Matthews": result.matthews,
+        "Pearson": result.pearson,
+        "Spearman": result.spearman,
+    }
+    parts = [f"{name} {score:.4f}" for name, score in scores.items() if score is not None]
+    collapsed = [f"collapsed: {result.collapse_reason}"] if result.collapsed else []
+    return Stage("Succeeded", "Succeeded", ", ".join(parts + collapsed))
 
 
 def _failed(reason: str, message: str, failure: Failure | None) -> Stage:

@@ -135,6 +135,7 @@ def trainer_flags(obj: BertFinetune) -> dict[str, str]:
         "output_dir": f"{contract.OUTPUT_PATH}/{naming.output_folder(meta.namespace, meta.name, meta.uid)}",
         "model_name": obj.spec.model.name,
         "keep_checkpoint_max": obj.spec.output.keep_checkpoint_max,
+        "export_saved_model": str(obj.spec.output.export_saved_model).lower(),
         "device": accelerator.ACCELERATORS[obj.spec.accelerator.type].device,
         "run_id": meta.uid,
         "metrics_port": contract.METRICS_PORT,

@@ -49,10 +49,22 @@ class Progress(Model):
 class Result(Model):
     """What a successful run reported."""
 
-    accuracy: float
-    """Share of the evaluation examples classified correctly, 0 to 1."""
-    f1: float
-    """F1 score of the positive class on the evaluation examples, 0 to 1."""
+    collapsed: bool
+    """Whether the run learned nothing, although it ended without an error."""
+    collapse_reason: str | None = None
+    """What shows that it collapsed."""
+    accuracy: Number = None
+    """Share of the evaluation examples classified correctly, 0 to 1; none for STS-B. MNLI: of the matched ones."""
+    accuracy_mismatched: Number = None
+    """MNLI: accuracy on the mismatched evaluation examples, 0 to 1."""
+    f1: Number = None
+    """MRPC, QQP: F1 score of the positive class on the evaluation examples, 0 to 1."""
+    matthews: Number = None
+    """Matthews correlation on the evaluation examples, -1 to 1; none for STS-B."""
+    pearson: Number = None
+    """STS-B: Pearson correlation on the evaluation examples, -1 to 1."""
+    spearman: Number = None
+    """STS-B: Spearman correlation on the evaluation examples, -1 to 1."""
     eval_loss: Number = None
     """Mean loss over the evaluation examples."""
     ms_per_step: Number = None

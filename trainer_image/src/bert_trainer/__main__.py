@@ -53,6 +53,7 @@ def quiet_tensorflow() -> None:
     # Errors reach Python as exceptions; what is left is the CPU wheel's complaint that it finds no CUDA driver.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
+    warnings.filterwarnings("ignore", message="Converting sparse IndexedSlices")  # the gradient of the word embeddings
     import tensorflow.compat.v1 as tf  # noqa: PLC0415
 
     tf.logging.set_verbosity(tf.logging.ERROR)

@@ -33,8 +33,8 @@ def fingerprint(folder: Path) -> Dict[str, str]:
     return {name: sha256(folder / name, BadModelError) for name in (VOCAB_FILE, CONFIG_FILE, CHECKPOINT + ".index")}
 
 
-def load(folder: Path, model_name: str, max_seq_length: int) -> PretrainedModel:
-    """Reads and verifies a model folder.
+def load(folder: Path, model_name: str, max_seq_length: int, weights: str = CHECKPOINT) -> PretrainedModel:
+    """Reads and verifies a model folder, or the folder of a run, whose weights have another name.
 
     Raises:
         BadModelError: naming the file and what does not fit.
@@ -49,8 +49,29 @@ def load(folder: Path, model_name: str, max_seq_length: int) -> PretrainedModel:
     if len(vocabulary) != config.vocab_size:
         message = "{}: {} tokens, but {} says vocab_size {}; use the vocabulary published with the weights"
         raise BadModelError(message.format(folder / VOCAB_FILE, len(vocabulary), CONFIG_FILE, config.vocab_size))
-    checkpoint = str(folder / CHECKPOINT)
+    checkpoint = str(folder / weights)
     return PretrainedModel(config, vocabulary, checkpoint, _verified_variables(checkpoint, config))
+
+
+def without_top_layers(model: PretrainedModel, count: int) -> PretrainedModel:
+    """Returns the model whose checkpoint initializes neither the pooler nor the top `count` layers; all of it for 0.
+
+    What pre-training left in the top layers suits its own objective and slows fine-tuning down or destabilizes it
+    (Zhang et al. 2020, "Revisiting Few-sample BERT Fine-tuning", section 5: re-initializing 1 to 6 of 24 layers helps).
+
+    Raises:
+        BadConfigError: the model has fewer layers.
+    """
+    layers = model.config.num_hidden_layers
+    if count > layers:
+        raise BadConfigError(
+            "--reinit_layers={}: the model has {} layers; pass at most that many".format(count, layers)
+        )
+    if not count:
+        return model
+    renewed = tuple("bert/encoder/layer_{}/".format(layer) for layer in range(layers - count, layers))
+    kept = [name for name in model.variables if not name.startswith((*renewed, "bert/pooler/"))]
+    return model._replace(variables=kept)
 
 
 def _check_size(config: BertConfig, model_name: str, folder: Path) -> None:

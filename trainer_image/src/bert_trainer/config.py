@@ -58,9 +58,16 @@ class Config:
         "AdamWeightDecay (as published, without bias correction) or AdamW",
         one_of(contract.OPTIMIZERS),
     )
+    reinit_layers: int = flag(
+        0, "top layers that start from random weights, as does the pooler with them (Zhang et al. 2020)", between(0, 48)
+    )
     precision_mode: str = flag("allow_mix_precision", "precision on the NPU", one_of(contract.PRECISION_MODES))
+    loss_scale: int = flag(
+        -1, "factor on the loss for half precision on the NPU, 0 to find it, -1 for none", between(-1, 2**24)
+    )
     save_checkpoints_steps: int = flag(100, "steps between checkpoints", between(1, 10**9))
     keep_checkpoint_max: int = flag(5, "checkpoints kept", between(1, 1000))
+    export_saved_model: bool = flag(False, "export the result for TensorFlow Serving to <output_dir>/saved_model")
     device: str = flag("cpu", "where to run", one_of(contract.DEVICES))
     run_id: str = flag("", "identity of the run; empty for a run by hand")
     metrics_port: int = flag(0, "TCP port of /metrics and /progress, 0 for none", between(0, 65535))
@@ -71,6 +78,13 @@ class Config:
             value, rule = getattr(self, field.name), field.metadata["rule"]
             if not rule.holds(value):
                 raise BadConfigError("--{}={}: must be {}".format(field.name, value, rule.words))
+
+
+def true_or_false(text: str) -> bool:
+    """Reads a bool flag; raises ValueError on anything but true and false, which argparse reports."""
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -89,7 +103,7 @@ def parse(arguments: Optional[List[str]] = None) -> Config:
         kind = type(field.default)
         parser.add_argument(
             "--" + field.name,
-            type=kind,
+            type=true_or_false if kind is bool else kind,
             default=field.default,
             metavar=kind.__name__.upper(),
             help="{meaning}; {rule.words}".format(**field.metadata) + " (default: {!r})".format(field.default),
@@ -104,6 +118,6 @@ def estimator_options(config: Config) -> Dict[str, Any]:
         "tf_random_seed": config.seed,
         "save_checkpoints_steps": config.save_checkpoints_steps,
         "keep_checkpoint_max": config.keep_checkpoint_max,
-        "save_summary_steps": config.save_checkpoints_steps,
-        "log_step_count_steps": config.save_checkpoints_steps,
+        "save_summary_steps": 0,  # telemetry.py shows what TensorBoard would
+        "log_step_count_steps": None,
     }

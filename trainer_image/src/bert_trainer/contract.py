@@ -35,9 +35,12 @@ FLAGS = (
     "warmup_proportion",
     "seed",
     "optimizer",
+    "reinit_layers",
     "precision_mode",
+    "loss_scale",
     "save_checkpoints_steps",
     "keep_checkpoint_max",
+    "export_saved_model",
     "device",
     "run_id",
     "metrics_port",
@@ -45,7 +48,7 @@ FLAGS = (
 )
 
 # Values a flag of that name takes.
-TASKS = ("MRPC",)
+TASKS = ("MRPC", "CoLA", "SST-2", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI")
 MODEL_NAMES = ("custom", "bert-base-uncased", "bert-large-uncased")
 OPTIMIZERS = ("AdamWeightDecay", "AdamW")
 PRECISION_MODES = ("allow_mix_precision", "allow_fp32_to_fp16", "force_fp16", "must_keep_origin_dtype")
@@ -71,7 +74,8 @@ EXIT_CLASSES = {
 # Another attempt meets the same input, so it is never made.
 PERMANENT_EXIT_CODES = (EXIT_BAD_CONFIG, EXIT_BAD_DATA, EXIT_BAD_MODEL)
 
-# The result: one line of JSON in the termination message and in <output_dir>/result.json.
+# The result: one line of JSON in the termination message; <output_dir>/result.json says more. Scores that the task does
+# not have, or that are undefined, are null. The evaluations lose their oldest where the message would be too long.
 OUTCOME_SUCCEEDED = "Succeeded"
 OUTCOME_FAILED = "Failed"
 RESULT_KEYS = (
@@ -79,6 +83,10 @@ RESULT_KEYS = (
     "task",
     "accuracy",
     "f1",
+    "matthews",
+    "pearson",
+    "spearman",
+    "accuracyMismatched",
     "evalLoss",
     "evalExamples",
     "trainExamples",
@@ -89,13 +97,18 @@ RESULT_KEYS = (
     "seed",
     "backend",
     "checkpoint",
+    "collapsed",
+    "collapseReason",
+    "evaluations",
+    "phases",
 )
+SCORE_KEYS = ("accuracy", "f1", "matthews", "pearson", "spearman", "accuracyMismatched")
 FAILURE_KEYS = ("outcome", "class", "message")
 BACKENDS = ("cpu", "npu", "npu-simulated")
 
-# Progress: the JSON of GET /progress. loss, msPerStep and etaSeconds are null until they are known.
+# Progress: the JSON of GET /progress. loss, msPerStep, etaSeconds and collapsed are null until they are known.
 PROGRESS_PHASES = ("Preparing", "Training", "Evaluating", "Finished")
-PROGRESS_KEYS = ("phase", "step", "totalSteps", "percent", "etaSeconds", "loss", "msPerStep")
+PROGRESS_KEYS = ("phase", "step", "totalSteps", "percent", "etaSeconds", "loss", "msPerStep", "epoch", "collapsed")
 
 # Prometheus series of the trainer; each carries the label backend.
 METRIC_INFO = "bert_trainer_info"
@@ -106,3 +119,8 @@ METRIC_LOSS = "bert_trainer_loss"
 METRIC_EXAMPLES_PER_SECOND = "bert_trainer_examples_per_second"
 METRIC_EVAL_ACCURACY = "bert_trainer_eval_accuracy"
 METRIC_EVAL_F1 = "bert_trainer_eval_f1"
+METRIC_EVAL_MATTHEWS = "bert_trainer_eval_matthews"
+METRIC_LEARNING_RATE = "bert_trainer_learning_rate"
+METRIC_EPOCH = "bert_trainer_epoch"
+METRIC_COLLAPSED = "bert_trainer_collapsed"
+METRIC_PHASE_SECONDS = "bert_trainer_phase_seconds"

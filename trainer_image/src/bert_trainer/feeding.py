@@ -1,34 +1,36 @@
-"""Batches of packed pairs as an Estimator input function."""
+"""Batches of encoded pairs as an Estimator input function."""
 
-from typing import Any, Callable, Iterable, Iterator, List, NamedTuple
+from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Union
 
 import tensorflow.compat.v1 as tf
 
-from bert_trainer.packing import Placement, Shape, assemble
+from bert_trainer.flat import FlatLayout
+from bert_trainer.packing import PackedLayout, Placement
 from bert_trainer.tokenization import EncodedPair
+
+Layout = Union[PackedLayout, FlatLayout]
 
 
 class Dataset(NamedTuple):
-    """Encoded pairs, their lengths, and the static shape of the batches in which they are fed."""
+    """Encoded pairs and the layout of the batches in which they are fed."""
 
     pairs: List[EncodedPair]
-    lengths: List[int]
-    shape: Shape
+    layout: Layout
 
 
 def input_fn(dataset: Dataset, batches: Iterable[List[Placement]]) -> Callable[[], tf.data.Dataset]:
-    """Returns an Estimator input function that feeds the batches once."""
+    """Returns an Estimator input function that feeds the batches once, as (features, labels)."""
 
     def arrays() -> Iterator[Any]:
         for placements in batches:
-            features = assemble(placements, dataset.pairs, dataset.shape)
+            features = dataset.layout.assemble(placements, dataset.pairs)
             yield features, features.pop("labels")
 
     def read() -> tf.data.Dataset:
-        features = assemble([], dataset.pairs, dataset.shape)
+        features = dataset.layout.specs
         example = (features, features.pop("labels"))
-        types = tf.nest.map_structure(lambda array: tf.as_dtype(array.dtype), example)
-        shapes = tf.nest.map_structure(lambda array: tf.TensorShape(array.shape), example)
+        types = tf.nest.map_structure(lambda spec: spec.dtype, example)
+        shapes = tf.nest.map_structure(lambda spec: spec.shape, example)
         return tf.data.Dataset.from_generator(arrays, types, shapes).prefetch(2)
 
     return read

@@ -6,7 +6,7 @@ from typing import Any, Dict
 
 import tensorflow.compat.v1 as tf
 
-from bert_trainer.model_fn import LOSS, PAIRS
+from bert_trainer.model_fn import STEP_TENSORS
 from bert_trainer.stop import StopRequest
 from bert_trainer.telemetry import Telemetry
 
@@ -30,23 +30,32 @@ class ProgressHook(tf.train.SessionRunHook):
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._started = 0.0
+        self._before = 0.0  # what the clock said for the steps before this one
         self._last_line = 0.0
 
+    def after_create_session(self, session: tf.Session, coord: Any) -> None:  # noqa: ARG002
+        self._telemetry.clock.enter("first_step")
+        self._before = self._stepping()
+
     def before_run(self, run_context: Any) -> tf.train.SessionRunArgs:
-        graph = run_context.session.graph
-        self._started = time.monotonic()
-        tensors = (tf.train.get_global_step(graph), graph.get_tensor_by_name(LOSS), graph.get_tensor_by_name(PAIRS))
-        return tf.train.SessionRunArgs(tensors)
+        return tf.train.SessionRunArgs([run_context.session.graph.get_tensor_by_name(name) for name in STEP_TENSORS])
 
     def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: ARG002
-        now = time.monotonic()
-        _, loss, pairs = run_values.results
-        step = self._telemetry.progress["step"] + 1
-        self._telemetry.step(step, float(loss), now - self._started, int(pairs))
-        if now - self._last_line >= SECONDS_BETWEEN_LINES or step == self._telemetry.progress["totalSteps"]:
-            self._last_line = now
-            log.info("%s", progress_line(self._telemetry.progress))
+        # From the end of the last step to the end of this one: what happens between steps is part of their price,
+        # but checkpoints and evaluations are not, which the clock counts elsewhere.
+        now = self._stepping()
+        self._telemetry.clock.enter("steps")
+        step, loss, pairs, rate = run_values.results
+        self._telemetry.step(int(step), float(loss), now - self._before, int(pairs), float(rate))
+        self._before = now
+        progress = self._telemetry.progress
+        if time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == progress["totalSteps"]:
+            self._last_line = time.monotonic()
+            log.info("%s", progress_line(progress))
+
+    def _stepping(self) -> float:
+        seconds = self._telemetry.clock.seconds()
+        return seconds["first_step"] + seconds["steps"]
 
 
 def progress_line(progress: Dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""The Estimator's model function: the classifier, its loss, its training operation and its scores."""
+"""The Estimator's model functions: training, which holds inference on the same variables, and inference alone."""
 
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -9,50 +9,83 @@ from bert_trainer.config import Config
 from bert_trainer.device import Device
 from bert_trainer.modeling import Bert
 from bert_trainer.optimization import AdamWeightDecayOptimizer, learning_rate_at, minimize
+from bert_trainer.saving import use_weights_saver
 from bert_trainer.tasks import Task
 
-LOSS = "training_loss:0"  # the names under which the hooks fetch these tensors
+STEP = "training_step:0"  # the names under which the hooks fetch these tensors; the step is that after the update
+LOSS = "training_loss:0"
 PAIRS = "training_pairs:0"
+RATE = "training_rate:0"
+STEP_TENSORS = (STEP, LOSS, PAIRS, RATE)
+INFERENCE = "inference/"  # in front of the names of the placeholders, one for each feature, that feed inference
+OUTPUTS = INFERENCE + "outputs:0"  # [slots, task.outputs]
+
+Features = Dict[str, tf.Tensor]
+ModelFn = Callable[..., Any]
 
 
-def build(config: Config, task: Task, model: PretrainedModel, device: Device, total_steps: int) -> Callable[..., Any]:
-    """Returns model_fn(features, labels, mode) for packed features (see packing.assemble) and [slots] labels."""
+class Recipe(NamedTuple):
+    """What a graph is built from."""
 
-    def model_fn(features: Dict[str, tf.Tensor], labels: tf.Tensor, mode: str) -> Any:
+    config: Config
+    task: Task
+    model: PretrainedModel
+    device: Device
+
+
+def for_training(recipe: Recipe, total_steps: int, inference: Dict[str, tf.TensorSpec]) -> ModelFn:
+    """Returns model_fn(features, labels, mode), which trains on batches as a layout assembles them.
+
+    Its graph holds inference, too, fed by placeholders of the shapes that `inference` says: an evaluation between two
+    steps is one more fetch of the training session.
+    """
+    config, task, model, device = recipe
+
+    def model_fn(features: Features, labels: tf.Tensor, mode: str) -> Any:
         step = tf.train.get_or_create_global_step()
-        training = mode == tf.estimator.ModeKeys.TRAIN
-        bert = Bert(model.config, device.operations(step, config.seed, training))
-        logits = bert.logits(features, len(task.labels))
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+        outputs = _outputs(recipe, features, training=True)
         weights = features["weights"]
         pairs = tf.reduce_sum(weights, name=PAIRS[:-2])
-        loss = tf.math.divide(tf.reduce_sum(losses * weights), pairs, name=LOSS[:-2])
-        if not training:
-            return device.spec(mode=mode, loss=loss, eval_metric_ops=_scores(task, labels, logits, losses, weights))
+        loss = tf.math.divide(tf.reduce_sum(losses(task, labels, outputs) * weights), pairs, name=LOSS[:-2])
         tf.train.init_from_checkpoint(model.checkpoint, {name: name for name in model.variables})
         rate = learning_rate_at(step, config.learning_rate, total_steps, int(total_steps * config.warmup_proportion))
-        tf.summary.scalar("learning_rate", rate)
-        optimizer = AdamWeightDecayOptimizer(rate, step, bias_correction=config.optimizer == "AdamW")
-        return device.spec(mode=mode, loss=loss, train_op=minimize(device.distribute(optimizer), loss, step))
+        rate = tf.identity(rate, RATE[:-2])
+        optimizer = AdamWeightDecayOptimizer(rate, step, config.optimizer == "AdamW", device.apply_update)
+        use_weights_saver(config)
+        train_op = minimize(device.distribute(optimizer, config.loss_scale), loss, step)
+        with tf.control_dependencies([train_op]):  # an optimizer that scales the loss skips a step that overflows
+            tf.identity(step.read_value(), STEP[:-2])
+        with tf.name_scope(INFERENCE), tf.variable_scope(
+            tf.get_variable_scope(), reuse=True, auxiliary_name_scope=False
+        ):
+            fed = {name: tf.placeholder(spec.dtype, spec.shape, name) for name, spec in inference.items()}
+            tf.identity(_outputs(recipe, fed, training=False), "outputs")
+        # Initializers or a checkpoint set every variable: TensorFlow need not look twice for one without a value.
+        ready = tf.constant([], tf.string)
+        scaffold = tf.train.Scaffold(ready_op=ready, ready_for_local_init_op=ready)
+        return device.spec(mode=mode, loss=loss, train_op=train_op, scaffold=scaffold)
 
     return model_fn
 
 
-def _scores(
-    task: Task, labels: tf.Tensor, logits: tf.Tensor, losses: tf.Tensor, weights: tf.Tensor
-) -> Dict[str, Tuple[tf.Tensor, tf.Operation]]:
-    """Returns the task's scores over all batches, from one confusion matrix that the batches add to."""
-    classes = len(task.labels)
-    confusion = tf.get_variable(
-        "confusion",
-        [classes, classes],
-        initializer=tf.zeros_initializer(),
-        trainable=False,
-        collections=[tf.GraphKeys.LOCAL_VARIABLES, tf.GraphKeys.METRIC_VARIABLES],
-    )
-    predictions = tf.argmax(logits, axis=-1, output_type=tf.int32)
-    counted = tf.assign_add(
-        confusion, tf.math.confusion_matrix(labels, predictions, classes, tf.float32, weights=weights)
-    )
-    metrics = {name: (score, counted) for name, score in task.score(confusion).items()}
-    return dict(metrics, mean_loss=tf.metrics.mean(losses, weights))
+def for_inference(recipe: Recipe) -> ModelFn:
+    """Returns model_fn(features, mode), which predicts {"outputs": [slots, task.outputs]}."""
+
+    def model_fn(features: Features, mode: str) -> Any:
+        tf.train.get_or_create_global_step()
+        outputs = _outputs(recipe, features, training=False)
+        return recipe.device.spec(mode=mode, predictions={"outputs": outputs})
+
+    return model_fn
+
+
+def _outputs(recipe: Recipe, features: Features, training: bool) -> tf.Tensor:
+    operations = recipe.device.operations(tf.train.get_global_step(), recipe.config.seed, training)
+    return Bert(recipe.model.config, operations).logits(features, recipe.task.outputs)
+
+
+def losses(task: Task, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Returns the [slots] losses: the cross entropy in nats, or the squared error of a score."""
+    if not task.labels:
+        return tf.square(outputs[:, 0] - labels)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.cast(labels, tf.int32), logits=outputs)

@@ -1,23 +1,43 @@
-"""Ascend: everything that knows CANN's TensorFlow adapter. Only a run on an NPU imports npu_bridge."""
+"""Ascend: everything that knows CANN's TensorFlow adapter. Only a run on an NPU imports npu_bridge.
+
+It is written for the adapter of CANN 20.2 (https://github.com/Ascend/tensorflow, branch r1.2.0) and passes none but the
+arguments that later adapters have, too. A process has one card, and NPUEstimator opens and closes that itself:
+npu_ops.initialize_system and shutdown_system are for programs that call collective operations outside of it.
+"""
 
 import itertools
-from typing import Any, Callable
+from typing import Any, Callable, List, Sequence
 
 import tensorflow.compat.v1 as tf
+from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
 from bert_trainer.config import Config, estimator_options
 from bert_trainer.errors import BadConfigError
-from bert_trainer.modeling import Operations, layer_norm_and_gradient
+from bert_trainer.operations import PackedOperations
+from bert_trainer.optimization import apply_update
+from bert_trainer.packing import PackedLayout
+
+# How --loss_scale=0 finds the scale: as published, but from a start at which half precision can hold a loss (65504).
+FIRST_LOSS_SCALE = 2.0**16
+DYNAMIC_LOSS_SCALE = {"incr_every_n_steps": 1000, "decr_every_n_nan_or_inf": 2, "decr_ratio": 0.5}
 
 
 class NpuDevice:
-    """The estimator, the optimizer wrapper and the operations of CANN's TensorFlow adapter, as of CANN 20.2."""
+    """The estimator, the optimizer wrappers and the operations of CANN's TensorFlow adapter."""
+
+    apply_update = staticmethod(apply_update)
 
     def __init__(self) -> None:
         try:
             import npu_bridge  # noqa: PLC0415
             from npu_bridge.estimator import npu_ops  # noqa: PLC0415
-            from npu_bridge.estimator.npu import npu_config, npu_estimator, npu_optimizer  # noqa: PLC0415
+            from npu_bridge.estimator.npu import (  # noqa: PLC0415
+                npu_config,
+                npu_estimator,
+                npu_loss_scale_manager,
+                npu_loss_scale_optimizer,
+                npu_optimizer,
+            )
             from npu_bridge.estimator.npu_unary_ops import npu_unary_ops  # noqa: PLC0415
         except ImportError as reason:
             message = "--device=npu: {}; use the trainer's Ascend image (its base brings the adapter) or --device=cpu"
@@ -25,29 +45,68 @@ class NpuDevice:
         self.backend = "npu-simulated" if getattr(npu_bridge, "SIMULATED", False) else "npu"
         self.spec = npu_estimator.NPUEstimatorSpec
         self._config, self._estimator, self._optimizer = npu_config, npu_estimator, npu_optimizer
+        self._managers, self._scaling = npu_loss_scale_manager, npu_loss_scale_optimizer
         self._ops, self._unary_ops = npu_ops, npu_unary_ops
 
-    def operations(self, step: tf.Tensor, seed: int, training: bool) -> Operations:  # noqa: ARG002
-        """Returns the operations of one graph; layer normalization stays plain, for the graph compiler to fuse."""
+    def operations(self, step: tf.Tensor, seed: int, training: bool) -> PackedOperations:  # noqa: ARG002
+        """Returns the operations of one graph."""
         places = itertools.count(seed)
 
         def dropout(x: tf.Tensor, rate: float) -> tf.Tensor:
             return self._ops.dropout(x, 1.0 - rate, seed=next(places)) if training and rate else x
 
-        return Operations(self._unary_ops.gelu, lambda *x: layer_norm_and_gradient(*x)[0], dropout)
+        return PackedOperations(self._unary_ops.gelu, dropout)
 
-    def distribute(self, optimizer: tf.train.Optimizer) -> tf.train.Optimizer:
-        """Returns the optimizer as this device applies it."""
-        return self._optimizer.NPUDistributedOptimizer(optimizer)
+    def layout(self, lengths: Sequence[int], slots: int, width: int) -> PackedLayout:
+        """Returns the layout of batches of up to `slots` of the pairs with these lengths, none above `width`."""
+        return PackedLayout(lengths, slots, width)
+
+    def hooks(self, config: Config) -> List[tf.train.SessionRunHook]:  # noqa: ARG002
+        """Returns the hooks of a training session on this device: none, NPUEstimator brings the saver of its own."""
+        return []
+
+    def distribute(self, optimizer: tf.train.Optimizer, loss_scale: int) -> tf.train.Optimizer:
+        """Returns the optimizer as this device applies it.
+
+        Args:
+            optimizer: the one to wrap.
+            loss_scale: that of Config. With one, the gradients that compute_gradients returns are scaled back already,
+                and a step that overflows changes nothing, neither the weights nor the global step. (A run that resumes
+                after one counts its batches by the global step, so it goes on with batches that it has seen.)
+        """
+        averaging = self._optimizer.NPUDistributedOptimizer(optimizer)
+        if loss_scale < 0:
+            return averaging
+        if loss_scale:
+            manager = self._managers.FixedLossScaleManager(loss_scale)
+        else:
+            manager = self._managers.ExponentialUpdateLossScaleManager(FIRST_LOSS_SCALE, **DYNAMIC_LOSS_SCALE)
+        return self._scaling.NPULossScaleOptimizer(averaging, manager)
 
     def estimator(self, model_fn: Callable[..., Any], config: Config) -> Any:
-        """Returns an NPUEstimator that keeps its checkpoints in the run's output folder."""
+        """Returns an NPUEstimator that keeps its checkpoints in the run's output folder.
+
+        Raises:
+            BadConfigError: this process was given no card.
+        """
         run_config = self._config.NPURunConfig(
-            session_config=tf.ConfigProto(),
+            session_config=session_options(),
             precision_mode=config.precision_mode,
             enable_data_pre_proc=True,
             iterations_per_loop=1,
-            hcom_parallel=False,
+            hcom_parallel=True,
             **estimator_options(config),
         )
-        return self._estimator.NPUEstimator(model_fn=model_fn, config=run_config)
+        try:
+            return self._estimator.NPUEstimator(model_fn=model_fn, config=run_config)
+        except RuntimeError as reason:
+            message = "--device=npu: {}; give the process a card (source env.sh where there is one) or use --device=cpu"
+            raise BadConfigError(message.format(reason)) from reason
+
+
+def session_options() -> tf.ConfigProto:
+    """Returns the session's options, without the rewriting of graphs that the adapter's manual tells to turn off."""
+    options = tf.ConfigProto(allow_soft_placement=True)
+    options.graph_options.rewrite_options.remapping = RewriterConfig.OFF
+    options.graph_options.rewrite_options.memory_optimization = RewriterConfig.NO_MEM_OPT
+    return options

@@ -1,7 +1,7 @@
 """Adam with decoupled weight decay, with or without bias correction, and the learning rate's rise and fall."""
 
 import re
-from typing import List
+from typing import Callable, List, NamedTuple, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -25,6 +25,21 @@ def learning_rate_at(step: tf.Tensor, peak: float, total_steps: int, warmup_step
     return tf.where(step < warmup_steps, rising, falling)
 
 
+class Update(NamedTuple):
+    """What one step does to one variable; all but `decay` are tensors."""
+
+    variable: tf.Variable
+    m: tf.Variable
+    v: tf.Variable
+    rate: tf.Tensor
+    power1: tf.Tensor  # BETA_1 ** steps taken; 0 leaves the moments uncorrected
+    power2: tf.Tensor
+    decay: float
+
+
+Gradient = Union[tf.Tensor, tf.IndexedSlices]
+
+
 class AdamWeightDecayOptimizer(tf.train.Optimizer):
     """Adam whose weight decay acts on the weights and not through the moments (Loshchilov and Hutter 2019).
 
@@ -32,11 +47,19 @@ class AdamWeightDecayOptimizer(tf.train.Optimizer):
     Ba 2015 (section 2, the efficient order of computation), which fine-tunes more stably (Mosbach et al. 2020).
     """
 
-    def __init__(self, learning_rate: tf.Tensor, step: tf.Tensor, bias_correction: bool) -> None:
+    def __init__(
+        self,
+        learning_rate: tf.Tensor,
+        step: tf.Tensor,
+        bias_correction: bool,
+        apply: Callable[[Update, Gradient], tf.Operation],
+    ) -> None:
+        """`apply` is the device's way to carry out an update: see apply_update."""
         super().__init__(use_locking=False, name="AdamWeightDecayOptimizer")
         self._learning_rate = learning_rate
         self._step = step
         self._bias_correction = bias_correction
+        self._apply = apply
 
     def _create_slots(self, var_list: List[tf.Variable]) -> None:
         for variable in var_list:
@@ -45,34 +68,42 @@ class AdamWeightDecayOptimizer(tf.train.Optimizer):
 
     def _prepare(self) -> None:
         taken = tf.cast(self._step + 1, tf.float32)
-        # A power of 0 is Adam without correction.
         self._powers = [tf.pow(beta, taken) if self._bias_correction else tf.constant(0.0) for beta in (BETA_1, BETA_2)]
 
-    def _apply_dense(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
-        decayed = var
-        if NOT_DECAYED.search(var.op.name) is None:
-            with tf.control_dependencies([grad]):  # the clipped gradient: from here on nothing reads the old weights
-                decayed = tf.raw_ops.ApplyGradientDescent(var=var, alpha=self._learning_rate * WEIGHT_DECAY, delta=var)
-        return tf.raw_ops.ApplyAdam(
-            var=decayed,
-            m=self.get_slot(var, "m"),
-            v=self.get_slot(var, "v"),
-            beta1_power=self._powers[0],
-            beta2_power=self._powers[1],
-            lr=self._learning_rate,
-            beta1=BETA_1,
-            beta2=BETA_2,
-            epsilon=EPSILON,
-            grad=grad,
-        )
+    def _apply_dense(self, grad: Gradient, var: tf.Variable) -> tf.Operation:
+        decay = WEIGHT_DECAY if NOT_DECAYED.search(var.op.name) is None else 0.0
+        m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
+        return self._apply(Update(var, m, v, self._learning_rate, *self._powers, decay), grad)
 
     def _apply_sparse_duplicate_indices(self, grad: tf.IndexedSlices, var: tf.Variable) -> tf.Operation:
-        # Every row's moments and decay move in every step, so the gradient may as well be dense.
-        return self._apply_dense(tf.convert_to_tensor(grad), var)
+        return self._apply_dense(grad, var)  # every row's moments and decay move in every step
+
+
+def apply_update(update: Update, gradient: Gradient) -> tf.Operation:
+    """Returns an operation of TensorFlow's own that carries out the update."""
+    gradient = tf.convert_to_tensor(gradient)
+    decayed = update.variable
+    if update.decay:
+        with tf.control_dependencies([gradient]):  # the clipped gradient: from here on nothing reads the old weights
+            decayed = tf.raw_ops.ApplyGradientDescent(
+                var=decayed, alpha=update.rate * update.decay, delta=update.variable
+            )
+    return tf.raw_ops.ApplyAdam(
+        var=decayed,
+        m=update.m,
+        v=update.v,
+        beta1_power=update.power1,
+        beta2_power=update.power2,
+        lr=update.rate,
+        beta1=BETA_1,
+        beta2=BETA_2,
+        epsilon=EPSILON,
+        grad=gradient,
+    )
 
 
 def minimize(optimizer: tf.train.Optimizer, loss: tf.Tensor, step: tf.Variable) -> tf.Operation:
     """Returns the operation that clips the gradients to a global norm of 1, applies them and increments the step."""
     gradients, variables = zip(*optimizer.compute_gradients(loss))
     clipped, _ = tf.clip_by_global_norm(gradients, CLIP_NORM)
-    return optimizer.apply_gradients(zip(clipped, variables), global_step=step)
+    return optimizer.apply_gradients(list(zip(clipped, variables)), global_step=step)

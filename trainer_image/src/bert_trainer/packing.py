@@ -10,6 +10,7 @@ import itertools
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 
 from bert_trainer.tokenization import EncodedPair
 
@@ -83,6 +84,28 @@ def fit_shape(lengths: Sequence[int], slots: int, width: int) -> Shape:
     return Shape(slots, max(1 + max(placement.row for placement in batch) for batch in batches), width)
 
 
+class PackedLayout:
+    """Batches of one static shape: rows of `width` tokens that hold several pairs each."""
+
+    def __init__(self, lengths: Sequence[int], slots: int, width: int) -> None:
+        """Fits the number of rows to pairs of these lengths, at most `slots` of them in a batch."""
+        self._lengths = lengths
+        self.shape = fit_shape(lengths, slots, width)
+
+    @property
+    def specs(self) -> Dict[str, tf.TensorSpec]:
+        """Type and shape of every array of `assemble`."""
+        return {name: tf.TensorSpec(array.shape, array.dtype) for name, array in self.assemble([], []).items()}
+
+    def pack(self, order: Iterable[int]) -> Iterator[List[Placement]]:
+        """Yields batches until the order of pairs is exhausted."""
+        return pack(order, self._lengths, self.shape)
+
+    def assemble(self, placements: Sequence[Placement], encoded: Sequence[EncodedPair]) -> Features:
+        """Returns the arrays of one batch."""
+        return assemble(placements, encoded, self.shape)
+
+
 def assemble(placements: Sequence[Placement], encoded: Sequence[EncodedPair], shape: Shape) -> Features:
     """Returns the arrays of one batch.
 
@@ -90,15 +113,15 @@ def assemble(placements: Sequence[Placement], encoded: Sequence[EncodedPair], sh
         input_ids, token_types, positions: [rows, width] int32; positions restart at 0 with every pair.
         pair_ids: [rows, width] int32; 0 for padding, else one more than the pair's slot.
         cls_index: [slots] int32 index of each pair's [CLS] in the flattened rows; 0 for an empty slot.
-        labels: [slots] int32.
+        labels: [slots] float32; the index of the label, or the score of a regression.
         weights: [slots] float32; 1 for a pair, 0 for an empty slot.
     """
     tokens = {
         name: np.zeros((shape.rows, shape.width), np.int32)
         for name in ("input_ids", "token_types", "positions", "pair_ids")
     }
-    cls_index, labels = np.zeros(shape.slots, np.int32), np.zeros(shape.slots, np.int32)
-    weights = np.zeros(shape.slots, np.float32)
+    cls_index = np.zeros(shape.slots, np.int32)
+    labels, weights = np.zeros(shape.slots, np.float32), np.zeros(shape.slots, np.float32)
     for slot, (pair, row, offset) in enumerate(placements):
         ids, first_segment, label = encoded[pair]
         span = slice(offset, offset + len(ids))

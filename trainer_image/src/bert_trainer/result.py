@@ -4,7 +4,7 @@ import json
 import logging
 import traceback
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from bert_trainer import contract
 from bert_trainer.errors import TrainerError
@@ -23,10 +23,16 @@ def failure(error: Exception) -> Outcome:
 
 
 def to_line(outcome: Outcome) -> str:
-    """Returns the outcome as one line of ASCII JSON within MAX_RESULT_BYTES; a longer message loses its middle."""
-    line = json.dumps(outcome)
+    """Returns what the contract says of the outcome as one line of ASCII JSON within MAX_RESULT_BYTES.
+
+    Where there is too much, a failure's message loses its middle, a success its oldest evaluations.
+    """
+    failed = outcome["outcome"] == contract.OUTCOME_FAILED
+    line = json.dumps({key: outcome.get(key) for key in (contract.FAILURE_KEYS if failed else contract.RESULT_KEYS)})
     if len(line) <= contract.MAX_RESULT_BYTES:
         return line
+    if not failed:
+        return to_line(dict(outcome, evaluations=outcome["evaluations"][1:]))
     message = outcome["message"]
     kept = int(len(message) * 0.45)
     return to_line(dict(outcome, message=message[:kept] + " ... " + message[-kept:]))
@@ -43,13 +49,19 @@ def write_termination_log(outcome: Outcome, path: str) -> None:
 
 
 def final_block(outcome: Outcome) -> str:
-    """Returns the closing lines of a successful run, as the reference prints them; "-" for what was not measured."""
-    ms_per_step = outcome["msPerStep"]
-    return "\n".join(
-        (
-            "---------Final Result--------",
-            "Final Precision Accuracy : {}".format(outcome["accuracy"]),
-            "Final Performance ms/step : {}".format("-" if ms_per_step is None else ms_per_step),
-            "Final Training Duration sec : {}".format(outcome["durationSeconds"]),
-        )
+    """Returns the closing lines of a successful run, as the reference prints them; "-" for what there is not.
+
+    A collapsed run says so in a line of its own before them.
+    """
+    lines = (
+        "---------Final Result--------",
+        "Final Precision Accuracy : {}".format(_or_dash(outcome["accuracy"])),
+        "Final Performance ms/step : {}".format(_or_dash(outcome["msPerStep"])),
+        "Final Training Duration sec : {}".format(outcome["durationSeconds"]),
     )
+    collapsed = ["This run has collapsed: {}".format(outcome["collapseReason"])] if outcome["collapsed"] else []
+    return "\n".join([*collapsed, *lines])
+
+
+def _or_dash(value: Optional[float]) -> str:
+    return "-" if value is None else str(value)

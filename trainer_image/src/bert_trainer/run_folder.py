@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, Optional
 
 from bert_trainer import contract
 from bert_trainer.errors import BadConfigError, StorageError
-from bert_trainer.result import Outcome, failure, to_line
+from bert_trainer.result import Outcome, failure
 
 RUN_FILE = "run.json"
 # Flags that may change between two starts of one run: where things are mounted and how it is watched.
@@ -34,7 +34,7 @@ class RunFolder:
         Raises:
             BadConfigError: the folder holds another run, naming what differs, or a finished run without a run_id.
         """
-        known = self._read(RUN_FILE)
+        known = self.read_json(RUN_FILE)
         if known is None:
             if (self.path / "checkpoint").exists():
                 raise BadConfigError(
@@ -43,7 +43,7 @@ class RunFolder:
             self.write(RUN_FILE, json.dumps(run, indent=2, sort_keys=True) + "\n")
         else:
             _check_same(known, run, self.path)
-        result = self._read(contract.RESULT_FILE)
+        result = self.read_json(contract.RESULT_FILE)
         if result is not None and result.get("outcome") == contract.OUTCOME_SUCCEEDED:
             if not run["config"]["run_id"]:
                 message = (
@@ -65,7 +65,7 @@ class RunFolder:
 
     def record(self, outcome: Outcome) -> None:
         """Writes result.json."""
-        self.write(contract.RESULT_FILE, to_line(outcome) + "\n")
+        self.write(contract.RESULT_FILE, json.dumps(outcome, indent=2) + "\n")
 
     def copy(self, source: Path) -> None:
         """Copies a file into the folder under its own name."""
@@ -87,17 +87,32 @@ class RunFolder:
         except OSError as reason:
             raise self._storage_error(name, reason) from reason
 
-    def _read(self, name: str) -> Optional[Dict[str, Any]]:
+    def append(self, name: str, text: str) -> None:
+        """Adds to the end of a file."""
         try:
-            return json.loads((self.path / name).read_text())
+            with (self.path / name).open("a") as file:
+                file.write(text)
+        except OSError as reason:
+            raise self._storage_error(name, reason) from reason
+
+    def read(self, name: str) -> str:
+        """Returns a file's text; "" when there is no such file."""
+        try:
+            return (self.path / name).read_text()
         except FileNotFoundError:
-            return None
+            return ""
+        except OSError as reason:
+            raise self._storage_error(name, reason) from reason
+
+    def read_json(self, name: str) -> Optional[Dict[str, Any]]:
+        """Returns a file's content; None when there is no such file."""
+        text = self.read(name)
+        try:
+            return json.loads(text) if text else None
         except ValueError as reason:
             raise StorageError(
                 "{}: not JSON ({}); choose another --output_dir".format(self.path / name, reason)
             ) from reason
-        except OSError as reason:
-            raise self._storage_error(name, reason) from reason
 
     def _storage_error(self, name: str, reason: OSError) -> StorageError:
         message = "{}: {}; make the output folder writable and large enough for the checkpoints"

@@ -1,16 +1,20 @@
 """What a run shows of itself while it runs: Prometheus metrics and a progress document, over HTTP."""
 
+import contextlib
 import json
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Mapping, Optional
 
 from bert_trainer import __version__, contract
+from bert_trainer.clock import PhaseClock
 from bert_trainer.errors import BadConfigError
 
 os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"  # read by prometheus_client when it is imported
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 STEP_BUCKETS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)  # seconds
 GAUGES = {
@@ -18,48 +22,68 @@ GAUGES = {
     contract.METRIC_STEPS: "Training steps planned.",
     contract.METRIC_LOSS: "Training loss of the last step.",
     contract.METRIC_EXAMPLES_PER_SECOND: "Sentence pairs trained per second.",
+    contract.METRIC_LEARNING_RATE: "Learning rate of the last step.",
+    contract.METRIC_EPOCH: "Passes over the training set so far.",
     contract.METRIC_EVAL_ACCURACY: "Accuracy on the development set.",
     contract.METRIC_EVAL_F1: "F1 of the positive class on the development set.",
+    contract.METRIC_EVAL_MATTHEWS: "Matthews correlation on the development set.",
+    contract.METRIC_COLLAPSED: "1 when the last evaluation shows a run that learned nothing, else 0.",
+}
+# The scores among an evaluation's that have a gauge.
+SCORE_GAUGES = {
+    "accuracy": contract.METRIC_EVAL_ACCURACY,
+    "f1": contract.METRIC_EVAL_F1,
+    "matthews": contract.METRIC_EVAL_MATTHEWS,
 }
 UNTIMED_STEPS = 2  # the first steps of a process compile the graph or warm caches
 
 
 class StepTimes:
-    """Mean time and throughput of a process's steps, the first UNTIMED_STEPS left out."""
+    """Mean time and throughput of a run's steps, the first UNTIMED_STEPS of each process left out."""
 
     def __init__(self) -> None:
-        self._seen = self._steps = self._examples = 0
-        self._seconds = 0.0
+        self._untimed = UNTIMED_STEPS
+        self._sums = {"steps": 0, "examples": 0, "seconds": 0.0}
 
     def add(self, seconds: float, examples: int) -> None:
-        self._seen += 1
-        if self._seen > UNTIMED_STEPS:
-            self._steps, self._examples, self._seconds = (
-                self._steps + 1,
-                self._examples + examples,
-                self._seconds + seconds,
-            )
+        """Notes a step of this process."""
+        if self._untimed:
+            self._untimed -= 1
+        else:
+            self.resume({"steps": 1, "examples": examples, "seconds": seconds})
+
+    def resume(self, sums: Mapping[str, Any]) -> None:
+        """Adds what `sums` returned, in an earlier process of the same run."""
+        self._sums = {name: value + sums.get(name, 0) for name, value in self._sums.items()}
+
+    @property
+    def sums(self) -> Dict[str, Any]:
+        """Steps, examples and seconds that count."""
+        return dict(self._sums)
 
     @property
     def ms_per_step(self) -> Optional[float]:
         """Milliseconds; None until a step counts."""
-        return round(1000 * self._seconds / self._steps, 2) if self._steps else None
+        return round(1000 * self._sums["seconds"] / self._sums["steps"], 2) if self._sums["steps"] else None
 
     @property
     def examples_per_second(self) -> Optional[float]:
-        """Sentence pairs per second; None until a step counts."""
-        return round(self._examples / self._seconds, 2) if self._steps else None
+        """Examples per second; None until a step counts."""
+        return round(self._sums["examples"] / self._sums["seconds"], 2) if self._sums["steps"] else None
 
 
-class Telemetry:
+class Telemetry(Collector):
     """The run's state as others see it: written by the training thread, read by HTTP threads."""
 
-    def __init__(self, backend: str, task: str) -> None:
+    def __init__(self, backend: str, task: str, started: float) -> None:
+        """Begins with the phase "import" at the time `started`, by time.monotonic."""
+        self.clock = PhaseClock(started)
         self.times = StepTimes()
         self.progress: Dict[str, Any] = dict.fromkeys(contract.PROGRESS_KEYS)
-        self.progress.update(phase="Preparing", step=0, totalSteps=0, percent=0)
+        self.progress.update(phase="Preparing", step=0, totalSteps=0, percent=0, epoch=0.0)
         self.registry = CollectorRegistry()
         self._backend = backend
+        self._epochs = 0.0
         self._gauges = {name: Gauge(name, text, ["backend"], registry=self.registry) for name, text in GAUGES.items()}
         duration = Histogram(
             contract.METRIC_STEP_DURATION,
@@ -76,38 +100,73 @@ class Telemetry:
             registry=self.registry,
         )
         info.labels(backend, task, __version__).set(1)
+        self.registry.register(self)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yields the phases' seconds up to the moment of the scrape, as a collector of prometheus_client does."""
+        family = GaugeMetricFamily(
+            contract.METRIC_PHASE_SECONDS,
+            "Time the run spent in each phase, that of the processes it resumed included.",
+            labels=["backend", "phase"],
+        )
+        for phase, seconds in self.clock.seconds().items():
+            family.add_metric([self._backend, phase], seconds)
+        yield family
+
+    def resume(self, times: Mapping[str, Any]) -> None:
+        """Adds what `spent` returned in an earlier process of the same run, {} if that is lost."""
+        self.clock.add(times.get("phases", {}))
+        self.times.resume(times.get("timed", {}))
+
+    def spent(self) -> Dict[str, Any]:
+        """Returns the run's times, for the process that resumes it."""
+        return {"phases": self.clock.seconds(), "timed": self.times.sums}
 
     def enter(self, phase: str) -> None:
         """Notes that the run entered one of contract.PROGRESS_PHASES."""
         self._update(phase=phase)
 
-    def start(self, step: int, total_steps: int) -> None:
-        """Notes the steps taken before this process, and those planned in all."""
+    def start(self, step: int, total_steps: int, epochs: float) -> None:
+        """Notes the steps taken before this process, and the steps and epochs planned in all."""
+        self._epochs = epochs
         self._set(contract.METRIC_STEPS, total_steps)
-        self._set(contract.METRIC_GLOBAL_STEP, step)
-        self._update(phase="Training", step=step, totalSteps=total_steps, percent=100 * step // total_steps)
+        self._update(phase="Training", totalSteps=total_steps)
+        self._reach(step)
 
-    def step(self, step: int, loss: float, seconds: float, examples: int) -> None:
-        """Notes a finished training step: its number, its loss, its duration and the sentence pairs in it."""
+    def step(self, step: int, loss: float, seconds: float, examples: int, learning_rate: float) -> None:
+        """Notes a finished training step: its number, its loss, its duration and the examples in it."""
         self.times.add(seconds, examples)
         self._duration.observe(seconds)
-        self._set(contract.METRIC_GLOBAL_STEP, step)
         self._set(contract.METRIC_LOSS, loss)
-        ms, rate, total = self.times.ms_per_step, self.times.examples_per_second, self.progress["totalSteps"]
-        if rate is not None:
-            self._set(contract.METRIC_EXAMPLES_PER_SECOND, rate)
-        self._update(
-            step=step,
-            percent=100 * step // total,
-            etaSeconds=None if ms is None else round((total - step) * ms / 1000),
-            loss=round(loss, 4),
-            msPerStep=ms,
-        )
+        self._set(contract.METRIC_LEARNING_RATE, learning_rate)
+        if self.times.examples_per_second is not None:
+            self._set(contract.METRIC_EXAMPLES_PER_SECOND, self.times.examples_per_second)
+        self._reach(step, loss=round(loss, 4))
 
-    def evaluated(self, accuracy: float, f1: float) -> None:
-        """Notes the scores on the development set."""
-        self._set(contract.METRIC_EVAL_ACCURACY, accuracy)
-        self._set(contract.METRIC_EVAL_F1, f1)
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Notes that the block evaluates, and that the run then goes on where it was."""
+        before = self.progress["phase"]
+        self.enter("Evaluating")
+        with self.clock.during("evaluation"):
+            yield
+        self.enter(before)
+
+    def evaluated(self, evaluation: Mapping[str, Any]) -> None:
+        """Notes an evaluation on the development set: its scores by name, None where undefined, and "collapsed"."""
+        for name, gauge in SCORE_GAUGES.items():
+            if evaluation.get(name) is not None:
+                self._set(gauge, evaluation[name])
+        self._set(contract.METRIC_COLLAPSED, evaluation["collapsed"])
+        self._update(collapsed=evaluation["collapsed"])
+
+    def _reach(self, step: int, **changes: Any) -> None:
+        total, ms = self.progress["totalSteps"], self.times.ms_per_step
+        epoch = round(self._epochs * step / total, 2)
+        self._set(contract.METRIC_GLOBAL_STEP, step)
+        self._set(contract.METRIC_EPOCH, epoch)
+        eta = None if ms is None else round((total - step) * ms / 1000)
+        self._update(step=step, percent=100 * step // total, epoch=epoch, etaSeconds=eta, msPerStep=ms, **changes)
 
     def _set(self, gauge: str, value: float) -> None:
         self._gauges[gauge].labels(self._backend).set(value)

@@ -17,11 +17,14 @@ SPECIAL_TOKENS = (UNKNOWN, "[CLS]", "[SEP]")
 
 
 class EncodedPair(NamedTuple):
-    """[CLS] first [SEP] second [SEP]: ids [length] int32, the length of the first segment, the index of the label."""
+    """[CLS] first [SEP] second [SEP], or [CLS] first [SEP].
+
+    ids: [length] int32. first_segment: how many of them are of the first. label: its index, or the score.
+    """
 
     ids: np.ndarray
     first_segment: int
-    label: int
+    label: float
 
 
 def read_vocabulary(path: Path) -> Dict[str, int]:
@@ -49,12 +52,16 @@ def encode_pairs(pairs: Sequence[Pair], vocabulary: Dict[str, int], max_seq_leng
     tokenizer.normalizer = BertNormalizer(lowercase=True)  # ty: ignore[invalid-assignment] - its stub is wrong
     tokenizer.pre_tokenizer = BertPreTokenizer()  # ty: ignore[invalid-assignment]
     firsts = tokenizer.encode_batch([pair.first for pair in pairs])
-    seconds = tokenizer.encode_batch([pair.second for pair in pairs])
+    seconds = tokenizer.encode_batch([pair.second or "" for pair in pairs])
     cls, sep = vocabulary["[CLS]"], vocabulary["[SEP]"]
     encoded = []
     for pair, first, second in zip(pairs, firsts, seconds):
-        kept_first, kept_second = truncated_lengths(len(first.ids), len(second.ids), max_seq_length - 3)
-        ids = [cls, *first.ids[:kept_first], sep, *second.ids[:kept_second], sep]
+        # As in the reference, a second sentence without a token is no second sentence.
+        specials = 3 if second.ids else 2
+        kept_first, kept_second = truncated_lengths(len(first.ids), len(second.ids), max_seq_length - specials)
+        ids = [cls, *first.ids[:kept_first], sep]
+        if second.ids:
+            ids += [*second.ids[:kept_second], sep]
         encoded.append(EncodedPair(np.array(ids, np.int32), kept_first + 2, pair.label))
     return encoded
 

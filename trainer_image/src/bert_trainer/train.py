@@ -3,33 +3,35 @@
 import contextlib
 import dataclasses
 import itertools
+import json
 import logging
 import platform
-import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from bert_trainer import __version__, checkpoint, contract, model_fn
-from bert_trainer.checkpoint import PretrainedModel
+from bert_trainer import __version__, checkpoint, contract, export, inference, model_fn
+from bert_trainer.clock import table
 from bert_trainer.config import Config
 from bert_trainer.data import read_pairs, sha256
 from bert_trainer.device import Device, open_device
 from bert_trainer.errors import BadConfigError, BadDataError, InterruptedRunError, StorageError
+from bert_trainer.evaluation import DevSet, EvaluationHook, Evaluator, epoch_ends
 from bert_trainer.feeding import Dataset, input_fn
+from bert_trainer.history import History
 from bert_trainer.hooks import ProgressHook, StopHook
-from bert_trainer.packing import fit_shape, pack, shuffled
+from bert_trainer.model_fn import Recipe
+from bert_trainer.packing import shuffled
 from bert_trainer.result import Outcome
 from bert_trainer.run_folder import RunFolder
+from bert_trainer.saving import SavingListener, recover
 from bert_trainer.stop import StopRequest
-from bert_trainer.tasks import TASKS
+from bert_trainer.tasks import TASKS, TRAIN_FILE
 from bert_trainer.telemetry import Telemetry, serve
-from bert_trainer.tokenization import encode_pairs
 
 log = logging.getLogger(__name__)
-TRAIN_FILE = "train.tsv"
-DEV_FILE = "dev.tsv"
+TIMES_FILE = "times.json"
 CHECKPOINT_OPERATIONS = ("SaveV2", "MergeV2Checkpoints", "RestoreV2")
 
 
@@ -45,74 +47,136 @@ def run(config: Config, stop: StopRequest, started: float) -> Outcome:
         TrainerError: every anticipated failure, as its subclass.
     """
     device = open_device(config.device)
-    telemetry = Telemetry(device.backend, config.task_name)
+    telemetry = Telemetry(device.backend, config.task_name, started)
+    telemetry.clock.enter("data")
     if config.metrics_port:
         serve(telemetry, config.metrics_port)
     folder = RunFolder(Path(config.output_dir))
-    finished = folder.claim(_describe(config))
+    description = _describe(config)
+    finished = folder.claim(description)
     if finished is not None:
         log.info("%s had finished before: reporting its result again", folder.path)
         return finished
     with folder.recorded_failure(), _storage_errors(config.output_dir):
-        outcome = _train_and_evaluate(config, device, telemetry, stop)
+        outcome = Run(config, device, folder, telemetry=telemetry, stop=stop).finish()
         for name in (checkpoint.VOCAB_FILE, checkpoint.CONFIG_FILE):
             folder.copy(Path(config.model_path) / name)
-        outcome["durationSeconds"] = round(time.monotonic() - started)
-        folder.record(outcome)
+        spent = telemetry.clock.seconds()
+        outcome["durationSeconds"] = round(sum(spent.values()))
+        outcome["phases"] = {phase: round(seconds, 1) for phase, seconds in spent.items()}
+        folder.record({**outcome, **description})
+    log.info("where the time went, all processes of this run together:\n%s", table(spent))
     telemetry.enter("Finished")
     return outcome
 
 
-def _train_and_evaluate(config: Config, device: Device, telemetry: Telemetry, stop: StopRequest) -> Outcome:
-    model = checkpoint.load(Path(config.model_path), config.model_name, config.max_seq_length)
-    train, dev = _datasets(config, model)
-    total_steps = _total_steps(config, len(train.pairs))
-    log.info("%d training and %d dev pairs, %d steps, %s", len(train.pairs), len(dev.pairs), total_steps, train.shape)
-    function = model_fn.build(config, TASKS[config.task_name], model, device, total_steps)
-    estimator = device.estimator(function, config)
-    _train(estimator, train, config, total_steps, telemetry=telemetry, stop=stop)
-    scores = _evaluate(estimator, dev, telemetry, stop)
-    return {
-        "outcome": contract.OUTCOME_SUCCEEDED,
-        "task": config.task_name,
-        "accuracy": scores["accuracy"],
-        "f1": scores["f1"],
-        "evalLoss": scores["mean_loss"],
-        "evalExamples": len(dev.pairs),
-        "trainExamples": len(train.pairs),
-        "steps": total_steps,
-        "msPerStep": telemetry.times.ms_per_step,
-        "examplesPerSecond": telemetry.times.examples_per_second,
-        "durationSeconds": None,
-        "seed": config.seed,
-        "backend": device.backend,
-        "checkpoint": Path(estimator.latest_checkpoint()).name,
-    }
+class Run:
+    """A run whose data are read and whose model is checked."""
+
+    def __init__(
+        self, config: Config, device: Device, folder: RunFolder, *, telemetry: Telemetry, stop: StopRequest
+    ) -> None:
+        """Finds out what there is to do, and what an earlier process of this run has done of it."""
+        model = checkpoint.load(Path(config.model_path), config.model_name, config.max_seq_length)
+        model = checkpoint.without_top_layers(model, config.reinit_layers)
+        self._recipe = Recipe(config, TASKS[config.task_name], model, device)
+        self._folder, self._telemetry, self._stop = folder, telemetry, stop
+        self._train_set, dev = _datasets(self._recipe)
+        examples = len(self._train_set.pairs)
+        self._steps = _total_steps(config, examples)
+        self._latest = recover(folder.path)
+        self._first = int(tf.train.load_variable(self._latest, "global_step")) if self._latest else 0
+        self._history = History(folder, self._first)
+        ends = epoch_ends(examples, config.train_batch_size, config.num_train_epochs, self._steps)
+        labels = [pair.label for pair in self._train_set.pairs]
+        self._evaluator = Evaluator(self._recipe.task, labels, dev, ends, self._history, telemetry=telemetry, stop=stop)
+        log.info("%d training and %d dev examples, %d steps", examples, len(dev.dataset.pairs), self._steps)
+
+    def finish(self) -> Outcome:
+        """Does what is left to do and returns the outcome; raises InterruptedRunError when told to stop."""
+        config = self._recipe.config
+        self._telemetry.start(self._first, self._steps, config.num_train_epochs)
+        if self._latest:
+            self._resume(self._latest)
+        _raise_if_stopped(self._stop, config)
+        if self._first < self._steps:
+            self._train()
+            _raise_if_stopped(self._stop, config)
+        if config.export_saved_model:
+            with self._telemetry.clock.during("export"):
+                export.write(self._recipe, "{}/model.ckpt-{}".format(config.output_dir, self._steps))
+        return self._outcome()
+
+    def _resume(self, latest: str) -> None:
+        log.info("resuming from %s", latest)
+        self._telemetry.resume(self._folder.read_json(TIMES_FILE) or {})
+        if self._history.evaluations:
+            self._telemetry.evaluated(self._history.evaluations[-1])
+        evaluator = self._evaluator
+        if evaluator.is_due(self._first):  # the process before ended between the checkpoint and its evaluation
+            outputs = inference.outputs(self._recipe, latest, evaluator.dataset, evaluator.batches)
+            evaluator.evaluate(self._first, outputs)
+
+    def _train(self) -> None:
+        """Takes the steps that are left, in batches that depend on the seed alone; ends with a checkpoint saved."""
+        config, device, telemetry = self._recipe.config, self._recipe.device, self._telemetry
+        telemetry.clock.enter("graph")
+        function = model_fn.for_training(self._recipe, self._steps, self._evaluator.dataset.layout.specs)
+        hooks = [*device.hooks(config), ProgressHook(telemetry), EvaluationHook(self._evaluator), StopHook(self._stop)]
+        listener = SavingListener(
+            telemetry.clock, lambda: self._folder.write(TIMES_FILE, json.dumps(telemetry.spent()) + "\n")
+        )
+        batches = self._train_set.layout.pack(shuffled(len(self._train_set.pairs), config.seed))
+        feed = input_fn(self._train_set, itertools.islice(batches, self._first, None))
+        try:
+            device.estimator(function, config).train(
+                feed, hooks=hooks, max_steps=self._steps, saving_listeners=[listener]
+            )
+        except tf.train.NanLossDuringTrainingError as reason:
+            message = "--learning_rate={}: the loss is not a number at step {}; pass a smaller rate"
+            raise BadConfigError(message.format(config.learning_rate, telemetry.progress["step"])) from reason
+        telemetry.clock.enter("checkpoint")
+
+    def _outcome(self) -> Outcome:
+        """Returns the outcome, all but what it took."""
+        config, last = self._recipe.config, self._history.evaluations[-1]
+        return {
+            "outcome": contract.OUTCOME_SUCCEEDED,
+            "task": config.task_name,
+            **{name: last.get(name) for name in contract.SCORE_KEYS},
+            "evalLoss": last["loss"],
+            "evalExamples": len(self._evaluator.dataset.pairs),
+            "trainExamples": len(self._train_set.pairs),
+            "steps": self._steps,
+            "msPerStep": self._telemetry.times.ms_per_step,
+            "examplesPerSecond": self._telemetry.times.examples_per_second,
+            "seed": config.seed,
+            "backend": self._recipe.device.backend,
+            "checkpoint": "model.ckpt-{}".format(self._steps),
+            "collapsed": last["collapsed"],
+            "collapseReason": last["collapseReason"],
+            "evaluations": self._history.evaluations,
+        }
 
 
 def _describe(config: Config) -> Dict[str, Dict[str, Any]]:
     """Returns what run.json holds: what the run depends on, and the versions it was started with."""
+    files = (TRAIN_FILE, *TASKS[config.task_name].dev_files)
     return {
         "config": dataclasses.asdict(config),
-        "data": {name: sha256(Path(config.data_path) / name, BadDataError) for name in (TRAIN_FILE, DEV_FILE)},
+        "data": {name: sha256(Path(config.data_path) / name, BadDataError) for name in files},
         "model": checkpoint.fingerprint(Path(config.model_path)),
         "versions": {"bert_trainer": __version__, "tensorflow": tf.__version__, "python": platform.python_version()},
     }
 
 
-def _datasets(config: Config, model: PretrainedModel) -> Tuple[Dataset, Dataset]:
-    """Returns the training and the development set; both take their shape from the training set's lengths."""
-    task, folder = TASKS[config.task_name], Path(config.data_path)
-    train, dev = (
-        encode_pairs(read_pairs(folder / name, task), model.vocabulary, config.max_seq_length)
-        for name in (TRAIN_FILE, DEV_FILE)
-    )
-    lengths = [len(pair.ids) for pair in train]
+def _datasets(recipe: Recipe) -> Tuple[Dataset, DevSet]:
+    config, task = recipe.config, recipe.task
+    train, *dev = (read_pairs(Path(config.data_path) / name, task) for name in (TRAIN_FILE, *task.dev_files))
+    whole_dev = inference.lay_out(recipe, [pair for pairs in dev for pair in pairs], config.eval_batch_size)
     return (
-        Dataset(train, lengths, fit_shape(lengths, config.train_batch_size, config.max_seq_length)),
-        Dataset(
-            dev, [len(pair.ids) for pair in dev], fit_shape(lengths, config.eval_batch_size, config.max_seq_length)
-        ),
+        inference.lay_out(recipe, train, config.train_batch_size),
+        DevSet(whole_dev, [len(pairs) for pairs in dev]),
     )
 
 
@@ -124,61 +188,25 @@ def _total_steps(config: Config, examples: int) -> int:
     return steps
 
 
-def _train(
-    estimator: tf.estimator.Estimator,
-    dataset: Dataset,
-    config: Config,
-    total_steps: int,
-    *,
-    telemetry: Telemetry,
-    stop: StopRequest,
-) -> None:
-    """Trains up to total_steps, from the folder's latest checkpoint if it holds one; ends with a checkpoint saved."""
-    latest = estimator.latest_checkpoint()
-    first = int(tf.train.load_variable(latest, "global_step")) if latest else 0
-    telemetry.start(first, total_steps)
-    if first:
-        log.info("resuming from %s", latest)
-    if first < total_steps:
-        batches = pack(shuffled(len(dataset.pairs), config.seed), dataset.lengths, dataset.shape)
-        hooks = [ProgressHook(telemetry), StopHook(stop)]
-        try:
-            estimator.train(
-                input_fn(dataset, itertools.islice(batches, first, None)), hooks=hooks, max_steps=total_steps
-            )
-        except tf.train.NanLossDuringTrainingError as reason:
-            message = "--learning_rate={}: the loss is not a number at step {}; pass a smaller rate"
-            raise BadConfigError(message.format(config.learning_rate, telemetry.progress["step"])) from reason
-    _raise_if_stopped(stop, estimator)
-
-
-def _evaluate(
-    estimator: tf.estimator.Estimator, dataset: Dataset, telemetry: Telemetry, stop: StopRequest
-) -> Dict[str, float]:
-    """Returns the scores of the latest checkpoint on the whole data set."""
-    telemetry.enter("Evaluating")
-    batches = list(pack(range(len(dataset.pairs)), dataset.lengths, dataset.shape))
-    metrics = estimator.evaluate(input_fn(dataset, batches), steps=len(batches), hooks=[StopHook(stop)])
-    _raise_if_stopped(stop, estimator)
-    scores = {name: round(float(metrics[name]), 7) for name in ("accuracy", "f1", "mean_loss")}
-    telemetry.evaluated(scores["accuracy"], scores["f1"])
-    return scores
-
-
-def _raise_if_stopped(stop: StopRequest, estimator: tf.estimator.Estimator) -> None:
+def _raise_if_stopped(stop: StopRequest, config: Config) -> None:
     if stop.signal:
         message = "stopped by {} with {} saved; start again with the same flags to resume"
-        raise InterruptedRunError(message.format(stop.signal, estimator.latest_checkpoint()))
+        saved = tf.train.latest_checkpoint(config.output_dir) or "nothing"
+        raise InterruptedRunError(message.format(stop.signal, saved))
 
 
 @contextlib.contextmanager
 def _storage_errors(output_dir: str) -> Iterator[None]:
-    """Turns TensorFlow's failures to write or read files of the output folder into StorageError."""
+    """Turns failures to write or read files of the output folder, by TensorFlow or Python, into StorageError."""
+    message = "{}: {}; make the output folder writable and large enough for the checkpoints"
     try:
         yield
     except tf.errors.OpError as reason:
         in_checkpoint = reason.op is not None and reason.op.type in CHECKPOINT_OPERATIONS
         if not in_checkpoint and output_dir not in reason.message:
             raise
-        message = "{}: {}; make the output folder writable and large enough for the checkpoints"
         raise StorageError(message.format(output_dir, reason.message.splitlines()[0])) from reason
+    except OSError as reason:
+        if output_dir not in str(reason.filename):
+            raise
+        raise StorageError(message.format(reason.filename, reason.strerror)) from reason
