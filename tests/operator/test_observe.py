@@ -1,7 +1,8 @@
+import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bertfinetune_operator.observe import MAX_MESSAGE, observe, parse_result, view_pod, view_progress
@@ -39,6 +40,7 @@ def test_any_termination_message_is_survived(text: str) -> None:
         st.sampled_from(["phase", "step", "totalSteps", "percent", "loss", "etaSeconds", "msPerStep"]), json_values
     )
 )
+@example({"phase": "Training", "step": math.inf, "totalSteps": 1, "percent": 1})
 def test_any_report_is_survived(report: dict[str, Any]) -> None:
     view = view_progress(report)
     assert view is None or view.progress.summary.startswith(f"{view.progress.step}/")

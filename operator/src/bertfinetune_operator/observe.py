@@ -185,7 +185,7 @@ def view_progress(report: Object) -> ProgressView | None:
         step, total, percent = int(report["step"]), int(report["totalSteps"]), int(report["percent"])
         progress = Progress.model_validate(dict(report) | {"summary": progress_summary(step, total, percent)})
         return ProgressView(str(report["phase"]), progress)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):  # Python's JSON has an Infinity
         return None
 
 
