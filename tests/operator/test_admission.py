@@ -72,7 +72,9 @@ def test_defaults_are_filled_in_by_the_server(kubectl: Kubectl) -> None:
         "warmupProportion": 0.1,
         "seed": 1,
         "precisionMode": "allow_mix_precision",
+        "lossScale": -1,
         "optimizer": "AdamWeightDecay",
+        "reinitLayers": 0,
         "evalBatchSize": 32,
         "saveCheckpointsSteps": 100,
     }
