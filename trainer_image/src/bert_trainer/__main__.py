@@ -53,6 +53,8 @@ def quiet_tensorflow() -> None:
     # Errors reach Python as exceptions; what is left is the CPU wheel's complaint that it finds no CUDA driver.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
+    # The gradient of the few rows that are classified joins that of all tokens: dense is what it should become.
+    warnings.filterwarnings("ignore", message="Converting sparse IndexedSlices to a dense Tensor")
     warnings.filterwarnings("ignore", message="Converting sparse IndexedSlices")  # the gradient of the word embeddings
     import tensorflow.compat.v1 as tf  # noqa: PLC0415
 
