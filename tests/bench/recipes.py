@@ -15,7 +15,13 @@ class Recipe(NamedTuple):
 RECIPES = {
     "minilm": Recipe(
         title="6x384",
-        flags={"optimizer": "AdamW", "learning_rate": 1e-4, "num_train_epochs": 3.0, "keep_checkpoint_max": 1},
+        flags={
+            "optimizer": "AdamW",
+            "learning_rate": 1e-4,
+            "num_train_epochs": 3.0,
+            "train_batch_size": 16,
+            "keep_checkpoint_max": 1,
+        },
         seeds=(1, 2, 3, 4, 5),
         floor=0.0,
     ),
