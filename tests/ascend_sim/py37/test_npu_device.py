@@ -19,8 +19,8 @@ import small_bert
 from bert_trainer import __main__ as entry
 from bert_trainer import contract, npu
 from bert_trainer.config import Config
-from bert_trainer.device import open_device
-from bert_trainer.errors import BadConfigError
+from bert_trainer.device import device_faults, open_device
+from bert_trainer.errors import BadConfigError, DeviceFaultError
 from bert_trainer.optimization import AdamWeightDecayOptimizer, minimize
 from bert_trainer.stop import StopRequest
 from npu_bridge.estimator import npu_ops
@@ -205,6 +205,35 @@ def test_a_step_that_overflows_changes_nothing(session: tf.Session, loss_scale: 
 def run(flags: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(StopRequest, "listen", lambda _self: None)
     return entry.main([f"--{name}={value}" for name, value in flags.items()])
+
+
+@pytest.mark.parametrize(
+    "fault", ["InternalError:0", "UnavailableError:0", "AbortedError:4", "DeadlineExceededError:4"]
+)
+def test_a_fault_of_the_card(
+    flags: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """It ends the run at once, where TensorFlow would open sessions for ever, and the next start resumes."""
+    arguments = flags(save_checkpoints_steps=2, run_id="uid", termination_log=tmp_path / "log")
+    monkeypatch.setenv("ASCEND_SIM_FAULT", fault)
+    assert run(arguments, monkeypatch) == contract.EXIT_DEVICE_FAULT
+    step = fault.split(":")[1]
+    assert json.loads((tmp_path / "log").read_text()) == {
+        "outcome": "Failed",
+        "class": "DeviceFault",
+        "message": f"--device=npu: [GEOP] simulated device fault in step {step}; start again, best on another card, "
+        "and look at this one with npu-smi info",
+    }
+    monkeypatch.delenv("ASCEND_SIM_FAULT")
+    assert run(arguments, monkeypatch) == 0
+    assert json.loads((tmp_path / "output" / "result.json").read_text())["steps"] == 10
+
+
+def test_the_same_error_on_the_cpu_is_no_fault_of_a_card() -> None:
+    with pytest.raises(DeviceFaultError), device_faults(open_device("npu")):
+        raise tf.errors.InternalError(None, None, "of the card")
+    with pytest.raises(tf.errors.InternalError), device_faults(open_device("cpu")):
+        raise tf.errors.InternalError(None, None, "of the CPU")
 
 
 def test_a_whole_run_with_a_loss_scale(

@@ -8,10 +8,11 @@ import logging  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 import warnings  # noqa: E402
-from typing import List  # noqa: E402
+from typing import Callable, List, Tuple  # noqa: E402
 
-from bert_trainer import config, result  # noqa: E402
+from bert_trainer import config, contract, result  # noqa: E402
 from bert_trainer.errors import TrainerError  # noqa: E402
+from bert_trainer.result import Outcome  # noqa: E402
 from bert_trainer.stop import StopRequest  # noqa: E402
 
 log = logging.getLogger("bert_trainer")
@@ -22,24 +23,31 @@ def main(arguments: List[str]) -> int:
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
     stop = StopRequest()
     stop.listen()
-    try:
+
+    def run() -> Outcome:
         settings = config.parse(arguments)
         quiet_tensorflow()
         from bert_trainer import train  # noqa: PLC0415 - a wrong flag is refused without waiting for TensorFlow
 
-        outcome = train.run(settings, stop, STARTED)
-    except TrainerError as error:
-        log.error("%s", error)
-        outcome, exit_code = result.failure(error), error.exit_code
-    except Exception as error:
-        log.exception("a bug in the trainer, or a failure it does not know; please report it with this traceback")
-        outcome, exit_code = result.failure(error), TrainerError.exit_code
-    else:
-        exit_code = 0
+        return train.run(settings, stop, STARTED)
+
+    outcome, exit_code = attempt(run)
     result.write_termination_log(outcome, termination_log(arguments))
     if not exit_code:
         print(result.final_block(outcome), flush=True)
     return exit_code
+
+
+def attempt(command: Callable[[], Outcome]) -> Tuple[Outcome, int]:
+    """Returns the outcome and the exit code of a command, whatever happens to it; a failure is logged."""
+    try:
+        return command(), contract.EXIT_OK
+    except TrainerError as error:
+        log.error("%s", error)
+        return result.failure(error), error.exit_code
+    except Exception as error:
+        log.exception("a bug in the trainer, or a failure it does not know; please report it with this traceback")
+        return result.failure(error), TrainerError.exit_code
 
 
 def termination_log(arguments: List[str]) -> str:

@@ -47,6 +47,12 @@ FLAGS = (
     "termination_log",
 )
 
+# The init containers that download what a URI names: a container for the model, one for the data, named after its role.
+FETCH_MODULE = "bert_trainer.fetch"
+FETCH_ROLES = ("model", "data")
+FETCH_CONTAINER_NAMES = ("fetch-model", "fetch-data")
+FETCH_FLAGS = ("url", "sha256", "output_dir", "endpoint_url", "role", "termination_log")
+
 # Values a flag of that name takes.
 TASKS = ("MRPC", "CoLA", "SST-2", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI")
 MODEL_NAMES = ("custom", "bert-base-uncased", "bert-large-uncased")
@@ -59,6 +65,7 @@ EXIT_OK = 0
 EXIT_BAD_CONFIG = 64
 EXIT_BAD_DATA = 65
 EXIT_BAD_MODEL = 66
+EXIT_DEVICE_FAULT = 69
 EXIT_UNKNOWN = 70
 EXIT_STORAGE = 74
 EXIT_INTERRUPTED = 75
@@ -67,6 +74,7 @@ EXIT_CLASSES = {
     EXIT_BAD_CONFIG: "BadConfig",
     EXIT_BAD_DATA: "BadData",
     EXIT_BAD_MODEL: "BadModel",
+    EXIT_DEVICE_FAULT: "DeviceFault",
     EXIT_UNKNOWN: "Unknown",
     EXIT_STORAGE: "Storage",
     EXIT_INTERRUPTED: "Interrupted",

@@ -1,6 +1,7 @@
 """The device that --device names."""
 
-from typing import Union
+import contextlib
+from typing import ContextManager, Union
 
 from bert_trainer.cpu import CpuDevice
 from bert_trainer.npu import NpuDevice
@@ -11,3 +12,8 @@ Device = Union[CpuDevice, NpuDevice]
 def open_device(name: str) -> Device:
     """Returns the device of --device; raises BadConfigError when this machine or image lacks it."""
     return NpuDevice() if name == "npu" else CpuDevice()
+
+
+def device_faults(device: Device) -> ContextManager[None]:
+    """Returns a block in which failures of the accelerator become DeviceFaultError; the CPU has none of its own."""
+    return device.faults() if isinstance(device, NpuDevice) else contextlib.nullcontext()

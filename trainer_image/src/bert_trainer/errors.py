@@ -27,6 +27,12 @@ class BadModelError(TrainerError):
     exit_code = contract.EXIT_BAD_MODEL
 
 
+class DeviceFaultError(TrainerError):
+    """The accelerator itself failed; another card may do, or this one after a reset."""
+
+    exit_code = contract.EXIT_DEVICE_FAULT
+
+
 class StorageError(TrainerError):
     """The output folder cannot be written or read."""
 

@@ -5,14 +5,16 @@ arguments that later adapters have, too. A process has one card, and NPUEstimato
 npu_ops.initialize_system and shutdown_system are for programs that call collective operations outside of it.
 """
 
+import contextlib
 import itertools
-from typing import Any, Callable, List, Sequence
+from typing import Any, Callable, Iterator, List, Sequence
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
+from tensorflow.python.training import monitored_session
 
 from bert_trainer.config import Config, estimator_options
-from bert_trainer.errors import BadConfigError
+from bert_trainer.errors import BadConfigError, DeviceFaultError
 from bert_trainer.operations import PackedOperations
 from bert_trainer.optimization import apply_update
 from bert_trainer.packing import PackedLayout
@@ -20,6 +22,13 @@ from bert_trainer.packing import PackedLayout
 # How --loss_scale=0 finds the scale: as published, but from a start at which half precision can hold a loss (65504).
 FIRST_LOSS_SCALE = 2.0**16
 DYNAMIC_LOSS_SCALE = {"incr_every_n_steps": 1000, "decr_every_n_nan_or_inf": 2, "decr_ratio": 0.5}
+# What the adapter's operations make of the errors of driver, runtime and graph engine, and of a peer that is lost.
+FAULTS = (
+    tf.errors.AbortedError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
 
 
 class NpuDevice:
@@ -102,6 +111,20 @@ class NpuDevice:
         except RuntimeError as reason:
             message = "--device=npu: {}; give the process a card (source env.sh where there is one) or use --device=cpu"
             raise BadConfigError(message.format(reason)) from reason
+
+    @contextlib.contextmanager
+    def faults(self) -> Iterator[None]:
+        """Turns failures of the card, when a session opens or runs in the block, into DeviceFaultError."""
+        # TensorFlow answers two of them, as those of a lost parameter server, with a new session after the other. On a
+        # broken card that never ends, and the card that comes with another start is better.
+        recovered, monitored_session._PREEMPTION_ERRORS = monitored_session._PREEMPTION_ERRORS, ()
+        try:
+            yield
+        except FAULTS as reason:
+            message = "--device=npu: {}; start again, best on another card, and look at this one with npu-smi info"
+            raise DeviceFaultError(message.format(reason.message.splitlines()[0])) from reason
+        finally:
+            monitored_session._PREEMPTION_ERRORS = recovered
 
 
 def session_options() -> tf.ConfigProto:

@@ -15,7 +15,7 @@ from bert_trainer import __version__, checkpoint, contract, export, inference, m
 from bert_trainer.clock import table
 from bert_trainer.config import Config
 from bert_trainer.data import read_pairs, sha256
-from bert_trainer.device import Device, open_device
+from bert_trainer.device import Device, device_faults, open_device
 from bert_trainer.errors import BadConfigError, BadDataError, InterruptedRunError, StorageError
 from bert_trainer.evaluation import DevSet, EvaluationHook, Evaluator, epoch_ends
 from bert_trainer.feeding import Dataset, input_fn
@@ -57,7 +57,7 @@ def run(config: Config, stop: StopRequest, started: float) -> Outcome:
     if finished is not None:
         log.info("%s had finished before: reporting its result again", folder.path)
         return finished
-    with folder.recorded_failure(), _storage_errors(config.output_dir):
+    with folder.recorded_failure(), device_faults(device), _storage_errors(config.output_dir):
         outcome = Run(config, device, folder, telemetry=telemetry, stop=stop).finish()
         for name in (checkpoint.VOCAB_FILE, checkpoint.CONFIG_FILE):
             folder.copy(Path(config.model_path) / name)

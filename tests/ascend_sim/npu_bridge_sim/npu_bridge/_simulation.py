@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
+
+import tensorflow as tf
 
 CARDS_PER_SERVER = 8  # Atlas 800 training server
 
@@ -48,6 +51,30 @@ def require_card() -> int:
     if rank_size() > 1:
         raise not_simulated(f"RANK_SIZE={rank_size()}")
     return int(device)
+
+
+class _FaultHook(tf.estimator.SessionRunHook):
+    """Fails as the adapter's operations do when the card does: in a step, or in step 0, when the session opens."""
+
+    def __init__(self, error: str, step: int) -> None:
+        self._error, self._step, self._taken = getattr(tf.errors, error), step, 0
+
+    def after_create_session(self, session: Any, coord: Any) -> None:  # noqa: ARG002
+        self._fail_at(0)
+
+    def before_run(self, run_context: Any) -> None:  # noqa: ARG002
+        self._taken += 1
+        self._fail_at(self._taken)
+
+    def _fail_at(self, step: int) -> None:
+        if step == self._step:
+            raise self._error(None, None, f"[GEOP] simulated device fault in step {step}\n\t[[node GeOp]]")
+
+
+def fault_hooks() -> list[tf.estimator.SessionRunHook]:
+    """Return what breaks the card as ASCEND_SIM_FAULT says, for example `UnavailableError:3`; nothing without it."""
+    error, _, step = os.environ.get("ASCEND_SIM_FAULT", "").partition(":")
+    return [_FaultHook(error, int(step))] if error else []
 
 
 def rank_size() -> int:

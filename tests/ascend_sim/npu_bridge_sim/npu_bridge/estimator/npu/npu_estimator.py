@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 import tensorflow as tf
 
-from npu_bridge._simulation import not_simulated, require_card
+from npu_bridge._simulation import fault_hooks, not_simulated, require_card
 from npu_bridge.estimator.npu._session_options import with_npu_optimizer
 from npu_bridge.estimator.npu.npu_config import NPURunConfig
 from npu_bridge.estimator.npu.npu_hook import NPUCheckpointSaverHook
@@ -111,6 +111,10 @@ def _checked(model_fn: Callable[..., Any], model_dir: str, config: NPURunConfig)
         spec = model_fn(features=features, **{name: offered[name] for name in wanted & set(offered)})
         if not isinstance(spec, tf.estimator.EstimatorSpec):
             raise RuntimeError(f"model_fn must return an EstimatorSpec, got {type(spec).__name__}")
+        faults = fault_hooks()
+        spec = spec._replace(
+            training_hooks=(*faults, *spec.training_hooks), prediction_hooks=(*faults, *spec.prediction_hooks)
+        )
         if mode != _ModeKeys.TRAIN or not (config.save_checkpoints_steps or config.save_checkpoints_secs):
             return spec
         saver = NPUCheckpointSaverHook(model_dir, config.save_checkpoints_secs, config.save_checkpoints_steps)
