@@ -18,10 +18,10 @@ def final_result(kubectl: Kubectl, namespace: str, job: str) -> list[str]:
 
 
 def operator_metrics(kubectl: Kubectl) -> str:
-    """The operator's /metrics, scraped through the API server's proxy."""
-    return kubectl.run(
-        "get", "--raw", f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/services/{METRICS_SERVICE}:metrics/proxy/metrics"
-    ).stdout
+    """The leading operator's /metrics, by the API server's proxy: the replica that stands by knows no objects."""
+    lease = kubectl.get("lease", RELEASE, f"--namespace={SYSTEM_NAMESPACE}")
+    pod = lease["spec"]["holderIdentity"].partition("_")[0]
+    return kubectl.run("get", "--raw", f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/{pod}:9090/proxy/metrics").stdout
 
 
 def show(target: Target, namespace: str, name: str, job: str) -> None:

@@ -37,7 +37,7 @@ def install(target: Target) -> None:
             f"--namespace={SYSTEM_NAMESPACE}",
             *("upgrade", "--install", "--create-namespace", "--wait", "--timeout=3m"),
             *(RELEASE, PROJECT / "charts/bertfinetune-operator"),
-            *(f"--set={key}={value}" for key, value in values.items()),
+            *(f"--set-string={key}={value}" for key, value in values.items()),  # a hash may be all digits
         ],
         check=False,
         capture_output=True,

@@ -1,11 +1,18 @@
-"""What needs no long training: bad data, the plain CPU image, a pod that cannot start, deletion while it trains."""
+"""What needs no long training: every way a run can end on the real kubelet, but for the main path's success."""
 
+import functools
+import hashlib
+import json
+import tarfile
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.layout import NODE_IP
 from cluster.processes import wait_until
 from demo import claims
 from demo.mrpc import HEADER, SAMPLE
@@ -14,6 +21,12 @@ from e2e import support
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 NAMESPACE = "e2e-short-runs"
+
+SHORT = {"numTrainEpochs": 0.25, "trainBatchSize": 16, "evalBatchSize": 16}
+"""A dozen steps."""
+LONG = {"numTrainEpochs": 20, "trainBatchSize": 16, "saveCheckpointsSteps": 5}
+"""More than anybody waits for."""
+CPU = {"accelerator": {"type": "CPU"}}
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +65,106 @@ def test_bad_data_fails_at_once_and_says_where(prepared: Target) -> None:
 
 
 def test_the_plain_cpu_image_trains_too(prepared: Target) -> None:
-    training = {"numTrainEpochs": 0.25, "trainBatchSize": 16, "evalBatchSize": 16}
-    start(prepared, "on-cpu", {"accelerator": {"type": "CPU"}, "training": training})
+    start(prepared, "on-cpu", CPU | {"training": SHORT})
     status = finish(prepared, "on-cpu")
     assert status["phase"] == "Succeeded", status
     assert status["result"]["backend"] == "cpu"
     pod = prepared.kubectl.get("pod", status["podName"], f"--namespace={NAMESPACE}")
     assert "huawei.com/Ascend910" not in pod["spec"]["containers"][0].get("resources", {}).get("limits", {})
+
+
+def reaches(target: Target, name: str, step: int) -> dict[str, Any]:
+    """Wait until it has trained for some steps."""
+    reached = lambda status: status.get("progress", {}).get("step", 0) >= step  # noqa: E731
+    return support.wait_for(target, NAMESPACE, name, reached, 300)
+
+
+def log_of(target: Target, status: dict[str, Any]) -> str:
+    return target.kubectl.run(f"--namespace={NAMESPACE}", "logs", status["podName"]).stdout
+
+
+def no_children(target: Target, name: str) -> bool:
+    selector = f"--selector=app.kubernetes.io/instance={name}"
+    return not target.kubectl.get("jobs,pods", f"--namespace={NAMESPACE}", selector)["items"]
+
+
+def test_out_of_memory_is_called_by_its_name(prepared: Target) -> None:
+    start(prepared, "oom", CPU | {"backoffLimit": 0, "trainer": {"resources": {"limits": {"memory": "300Mi"}}}})
+    status = finish(prepared, "oom")
+    assert (status["phase"], status["reason"]) == ("Failed", "OOMKilled")
+    assert status["lastFailure"]["exitCode"] == 137
+
+
+def test_a_collapsed_run_is_tried_again_and_then_given_up(prepared: Target) -> None:
+    training = SHORT | {"learningRate": 0.05, "optimizer": "AdamW"}
+    start(prepared, "collapse", CPU | {"training": training, "quality": {"maxRetries": 1}})
+    status = finish(prepared, "collapse")
+    assert (status["phase"], status["reason"]) == ("Failed", "Collapsed"), status
+    assert [status["trials"][0]["seed"], status["result"]["seed"]] == [1, 2]
+    assert status["result"]["collapsed"]
+    events = prepared.kubectl.run(f"--namespace={NAMESPACE}", "describe", "bft", "collapse").stdout
+    assert "takes seed 2" in events
+
+
+def test_an_evicted_pod_is_replaced_and_goes_on_from_its_checkpoint(prepared: Target) -> None:
+    start(prepared, "evicted", {"training": SHORT | {"numTrainEpochs": 1, "saveCheckpointsSteps": 5}})
+    first = reaches(prepared, "evicted", 8)["podName"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": first, "namespace": NAMESPACE}}
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{first}/eviction"
+    prepared.kubectl.run("create", f"--raw={path}", "--filename=-", stdin=json.dumps(eviction))
+    status = finish(prepared, "evicted")
+    assert (status["phase"], status["retries"], status["attempt"]) == ("Succeeded", 0, 0), status
+    assert status["podName"] != first
+    assert status["lastFailure"]["class"] in ("Interrupted", "Evicted")
+    assert "resuming" in log_of(prepared, status)
+
+
+def test_suspended_it_frees_its_card_and_resumed_it_goes_on(prepared: Target) -> None:
+    start(prepared, "suspended", {"training": SHORT | {"numTrainEpochs": 1, "saveCheckpointsSteps": 5}})
+    reaches(prepared, "suspended", 8)
+    change = ("patch", "bft", "suspended", f"--namespace={NAMESPACE}", "--type=merge")
+    prepared.kubectl.run(*change, '--patch={"spec": {"suspend": true}}')
+    status = support.wait_for(prepared, NAMESPACE, "suspended", lambda s: s["reason"] == "Suspended", 150)
+    assert status["phase"] == "Suspended"
+    assert no_children(prepared, "suspended")
+    prepared.kubectl.run(*change, '--patch={"spec": {"suspend": false}}')
+    status = finish(prepared, "suspended")
+    assert (status["phase"], status["attempt"], status["retries"]) == ("Succeeded", 1, 0), status
+    assert "resuming" in log_of(prepared, status)
+    assert status["activeSeconds"] > 0
+
+
+def test_at_its_deadline_it_is_stopped_with_its_log_in_the_status(prepared: Target) -> None:
+    start(prepared, "too-slow", {"training": LONG, "activeDeadlineSeconds": 20})
+    status = finish(prepared, "too-slow")
+    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+    assert "720 training and" in status["lastFailure"]["logTail"]
+    assert wait_until(lambda: no_children(prepared, "too-slow"), 150, interval=1)
+
+
+@pytest.fixture
+def website(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A web server with the sample's pairs as an archive: its address and checksum."""
+    archive = tmp_path / "MRPC.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(SAMPLE, arcname="MRPC", filter=lambda entry: entry if not entry.name.endswith(".md") else None)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    server = ThreadingHTTPServer((NODE_IP, 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://{NODE_IP}:{server.server_port}/MRPC.tar.gz", hashlib.sha256(archive.read_bytes()).hexdigest()
+    server.shutdown()
+    server.server_close()
+
+
+def test_data_is_downloaded_and_a_wrong_checksum_is_final(prepared: Target, website: tuple[str, str]) -> None:
+    url, sha256 = website
+    start(prepared, "download", CPU | {"training": SHORT, "data": {"source": {"uri": {"url": url, "sha256": sha256}}}})
+    start(prepared, "forged", CPU | {"data": {"source": {"uri": {"url": url, "sha256": "0" * 64}}}})
+    status = finish(prepared, "forged")
+    assert (status["phase"], status["reason"], status["retries"]) == ("Failed", "BadData", 0), status
+    assert sha256 in status["message"]
+    status = finish(prepared, "download")
+    assert status["phase"] == "Succeeded", status
 
 
 def test_why_a_pod_waits_is_told_in_one_line(prepared: Target) -> None:

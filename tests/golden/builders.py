@@ -1,6 +1,7 @@
 """Raw objects as the API server sends them, for tests that need no cluster."""
 
 import copy
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,12 @@ from typing import Any
 import yaml
 
 from bertfinetune_operator import contract, naming
+from bertfinetune_operator.api import BertFinetune
 from bertfinetune_operator.index import Key
+from bertfinetune_operator.jobs import build_job
+from bertfinetune_operator.observe import Observed, Question, observe, view_job, view_pod, view_progress
 from bertfinetune_operator.settings import Settings
+from bertfinetune_operator.status import BertFinetuneStatus
 
 Raw = dict[str, Any]
 
@@ -21,18 +26,31 @@ NOW = datetime(2026, 1, 2, 3, 10, 0, tzinfo=UTC)
 SETTINGS = Settings(trainer_image_ascend910="trainer:ascend910", trainer_image_cpu="trainer:cpu")
 
 
-def bertfinetune(status: Raw | None = None, **metadata: Any) -> Raw:
-    """The object itself, with a status and further metadata."""
+def bertfinetune(status: Raw | None = None, spec: Raw | None = None, **metadata: Any) -> Raw:
+    """The object itself, with a status, some fields of the spec and further metadata."""
     raw: Raw = yaml.safe_load(MINIMAL)
     raw["metadata"] |= {"resourceVersion": "1", "creationTimestamp": "2026-01-02T03:00:00Z"} | metadata
+    raw["spec"] |= copy.deepcopy(spec or {})
     if status is not None:
         raw["status"] = copy.deepcopy(status)
     return raw
 
 
-def job(condition: tuple[str, str, str] | None = None, **counts: int) -> Raw:
-    """Its Job, with a condition (type, reason, message) that holds, and counts of pods."""
-    status: Raw = dict(counts)
+def labels(attempt: int = 0) -> dict[str, str]:
+    """The labels of its children."""
+    return naming.child_labels("minimal", UID, attempt)
+
+
+def job(
+    attempt: int = 0,
+    condition: tuple[str, str, str] | None = None,
+    *,
+    suspended: bool = False,
+    deleting: bool = False,
+    started: str | None = "2026-01-02T03:00:30Z",
+) -> Raw:
+    """The Job of one of its attempts, with a condition (type, reason, message) that holds."""
+    status: Raw = {} if suspended or started is None else {"startTime": started}
     if condition:
         kind, reason, message = condition
         at = "2026-01-02T03:09:00Z"
@@ -43,18 +61,27 @@ def job(condition: tuple[str, str, str] | None = None, **counts: int) -> Raw:
         if kind == "Complete":
             status["completionTime"] = at
     metadata = {
-        "name": naming.job_name("minimal", UID),
+        "name": naming.job_name("minimal", UID, attempt),
         "namespace": "research",
-        "uid": "job-uid",
+        "uid": f"uid-of-job-{attempt}",
         "resourceVersion": "2",
-        "labels": naming.child_labels("minimal", UID),
+        "labels": labels(attempt),
         "ownerReferences": [{"uid": UID, "controller": True}],
     }
-    return {"kind": "Job", "metadata": metadata, "status": status}
+    if deleting:
+        metadata["deletionTimestamp"] = "2026-01-02T03:09:30Z"
+    return {"kind": "Job", "metadata": metadata, "spec": {"suspend": suspended}, "status": status}
 
 
-def pod(name: str = "pod-1", state: Raw | None = None, created: str = "2026-01-02T03:01:00Z", **status: Any) -> Raw:
-    """A pod of its Job, with the container's state and further keys of the pod's status."""
+def pod(
+    name: str = "pod-1",
+    state: Raw | None = None,
+    created: str = "2026-01-02T03:01:00Z",
+    attempt: int = 0,
+    fetching: Raw | None = None,
+    **more: Any,
+) -> Raw:
+    """A pod of one of its Jobs: the trainer's state, a download's state, metadata and further keys of its status."""
     containers = [{"name": "istio-proxy", "state": {"running": {}}}]
     if state is not None:
         containers.append({"name": contract.CONTAINER_NAME, "state": state})
@@ -64,7 +91,26 @@ def pod(name: str = "pod-1", state: Raw | None = None, created: str = "2026-01-0
         "uid": f"uid-of-{name}",
         "resourceVersion": "3",
         "creationTimestamp": created,
-        "labels": naming.child_labels("minimal", UID),
-    }
-    status = {"containerStatuses": containers} | status
+        "labels": labels(attempt),
+    } | {key: more.pop(key) for key in ("deletionTimestamp", "annotations") if key in more}
+    status: Raw = {"containerStatuses": containers} | more
+    if fetching is not None:
+        status["initContainerStatuses"] = [{"name": "fetch-data", "state": fetching}]
     return {"kind": "Pod", "metadata": metadata, "spec": {"nodeName": "node-a"}, "status": status}
+
+
+def seen(
+    jobs: Iterable[Raw] = (),
+    pods: Iterable[Raw] = (),
+    reports: Mapping[str, Raw] = {},
+    refusal: str | None = None,
+    answers: Mapping[Question, str] = {},
+) -> Observed:
+    """What is seen of raw Jobs, pods and progress reports."""
+    views = {name: view for name, report in reports.items() if (view := view_progress(report))}
+    return observe(map(view_job, jobs), map(view_pod, pods), views, refusal, answers)
+
+
+def manifest(raw: Raw, attempt: int = 0, **status: Any) -> Raw:
+    """The Job that would be made of an object in an attempt."""
+    return build_job(BertFinetune.model_validate(raw), BertFinetuneStatus(attempt=attempt, **status), SETTINGS)

@@ -39,8 +39,15 @@ def training(field: str, value: Any) -> Callable[[Raw], Raw]:
 CLAIM = {"claimName": "c"}
 HOST_PATH = {"path": "/srv"}
 BOTH = {"claim": CLAIM, "hostPath": HOST_PATH}
-ONE_SOURCE = 'source: Invalid value: "object": set exactly one of claim, hostPath'
-ONE_OUTPUT = ONE_SOURCE.replace("source", "spec.output")
+ONE_SOURCE = 'source: Invalid value: "object": set exactly one of claim, hostPath, uri'
+ONE_OUTPUT = 'spec.output: Invalid value: "object": set exactly one of claim, hostPath'
+SHA256 = "0123456789abcdef" * 4
+
+
+def uri(url: str, **more: Any) -> Callable[[Raw], Raw]:
+    """The change that downloads the data from a URL."""
+    return put("spec.data.source", {"uri": {"url": url, "sha256": SHA256} | more})
+
 
 CASES = [
     Case("minimal", lambda raw: raw, None),
@@ -58,6 +65,29 @@ CASES = [
     Case("two model sources", put("spec.model.source", BOTH), f"spec.model.{ONE_SOURCE}"),
     Case("two data sources", put("spec.data.source", BOTH), f"spec.data.{ONE_SOURCE}"),
     Case("data on the host", put("spec.data.source", {"hostPath": HOST_PATH}), None),
+    Case("data by https", uri("https://data.example.org/MRPC.tar.gz"), None),
+    Case("data by http", uri("http://data.example.org:8080/MRPC.zip?version=2"), None),
+    Case("data from S3", uri("s3://glue/MRPC.tar", secretName="s3", endpointUrl="http://minio:9000"), None),
+    Case("data from S3, anonymously", uri("s3://glue/MRPC.tar"), None),
+    Case("data by ftp", uri("ftp://data.example.org/MRPC.zip"), "spec.data.source.uri.url"),
+    Case("data from a file", uri("file:///etc/passwd"), "spec.data.source.uri.url"),
+    Case("credentials in a URL", uri("https://me:secret@example.org/MRPC.zip"), "spec.data.source.uri.url"),
+    Case("checksum too short", uri("https://e.org/a.zip", sha256="abc"), "spec.data.source.uri.sha256"),
+    Case("checksum in capitals", uri("https://e.org/a.zip", sha256="A" * 64), "spec.data.source.uri.sha256"),
+    Case(
+        "no checksum",
+        put("spec.data.source", {"uri": {"url": "https://e.org/a.zip"}}),
+        "spec.data.source.uri.sha256: Required value",
+    ),
+    Case("secret for https", uri("https://e.org/a.zip", secretName="s3"), "secretName and endpointUrl belong to s3://"),
+    Case("endpoint for https", uri("https://e.org/a", endpointUrl="http://m"), "secretName and endpointUrl belong to"),
+    Case("endpoint without scheme", uri("s3://b/k", endpointUrl="minio:9000"), "spec.data.source.uri.endpointUrl"),
+    Case(
+        "claim and download",
+        put("spec.data.source", {"claim": CLAIM, "uri": {"url": "s3://b/k", "sha256": SHA256}}),
+        f"spec.data.{ONE_SOURCE}",
+    ),
+    Case("output to a URL", put("spec.output", {"uri": {"url": "s3://b/k", "sha256": SHA256}}), "unknown field"),
     Case("no data", put("spec.data", REMOVE), "spec.data: Required value"),
     Case("no output", put("spec.output", REMOVE), "spec.output: Required value"),
     Case("empty output", put("spec.output", {}), ONE_OUTPUT),
@@ -94,6 +124,38 @@ CASES = [
     Case("misspelt field", training("learningrate", 1e-5), 'unknown field "spec.training.learningrate"'),
     Case("CPU", put("spec.accelerator.type", "CPU"), None),
     Case("unknown accelerator", put("spec.accelerator.type", "H100"), 'supported values: "Ascend910", "CPU"'),
+    Case("share of a card", put("spec.accelerator.virtualDevice", "4c"), None),
+    Case(
+        "share of no size", put("spec.accelerator.virtualDevice", "3c"), "spec.accelerator.virtualDevice: Unsupported"
+    ),
+    Case(
+        "share of a CPU",
+        put("spec.accelerator", {"type": "CPU", "virtualDevice": "2c"}),
+        "virtualDevice is a share of a card: remove it or set type: Ascend910",
+    ),
+    Case("target", put("spec.quality", {"minAccuracy": 0.84}), None),
+    Case("target in percent", put("spec.quality", {"minAccuracy": 84}), "should be less than or equal to 1"),
+    Case("no target", put("spec.quality", {"minAccuracy": 0}), "should be greater than 0"),
+    Case("collapse ignored", put("spec.quality.onCollapse", "Ignore"), '"Retry", "Fail", "Accept"'),
+    Case("no trial after a collapse", put("spec.quality.maxRetries", 0), None),
+    Case("trials without end", put("spec.quality.maxRetries", 11), "should be less than or equal to 10"),
+    Case(
+        "accuracy of a regression",
+        lambda raw: put("spec.quality.minAccuracy", 0.8)(put("spec.task", "STS-B")(raw)),
+        "STS-B has no accuracy: remove quality.minAccuracy",
+    ),
+    Case("suspended", put("spec.suspend", True), None),
+    Case("suspended in words", put("spec.suspend", "yes"), 'spec.suspend: Invalid value: "string"'),
+    Case("deadline for the training", put("spec.activeDeadlineSeconds", 3600), None),
+    Case("no time to train", put("spec.activeDeadlineSeconds", 0), "should be greater than or equal to 1"),
+    Case("deadline for the start", put("spec.pendingDeadlineSeconds", 600), None),
+    Case("no time to start", put("spec.pendingDeadlineSeconds", 0), "should be greater than or equal to 1"),
+    Case("cleaned up at once", put("spec.ttlSecondsAfterFinished", 0), None),
+    Case("cleaned up before the end", put("spec.ttlSecondsAfterFinished", -1), "should be greater than or equal to 0"),
+    Case("deadline in words", put("spec.activeDeadlineSeconds", "1h"), "spec.activeDeadlineSeconds: Invalid value"),
+    Case("queue", put("spec.scheduling", {"queue": "team-a"}), None),
+    Case("queue in capitals", put("spec.scheduling", {"queue": "Team A"}), "spec.scheduling.queue"),
+    Case("attempts without end", put("spec.backoffLimit", 101), "should be less than or equal to 100"),
     Case("no second attempt", put("spec.backoffLimit", 0), None),
     Case("negative attempts", put("spec.backoffLimit", -1), "should be greater than or equal to 0"),
     Case("scheduler", put("spec.scheduling", {"schedulerName": "volcano", "nodeSelector": {"a": "b"}}), None),
@@ -127,6 +189,11 @@ CASES = [
         put("spec.trainer.resources.limits", {"huawei.com/Ascend910": 8}),
         "cards are set by spec.accelerator.type: remove huawei.com/Ascend910",
     ),
+    Case(
+        "share of a card by hand",
+        put("spec.trainer.resources.limits", {"huawei.com/Ascend910-2c": 1}),
+        "cards are set by spec.accelerator.type: remove huawei.com/Ascend910",
+    ),
     Case("environment", put("spec.trainer.env", [{"name": "OMP_NUM_THREADS", "value": "2"}]), None),
     Case(
         "environment of the card", put("spec.trainer.env", [{"name": "DEVICE_ID", "value": "3"}]), "set by the operator"
@@ -145,8 +212,17 @@ IMMUTABLE = [
     ("spec.training.learningRate", 0.01, "training"),
     ("spec.accelerator.type", "CPU", "accelerator"),
     ("spec.output.keepCheckpointMax", 9, "output"),
-    ("spec.backoffLimit", 9, "backoffLimit"),
     ("spec.scheduling", {"schedulerName": "volcano"}, "scheduling"),
     ("spec.trainer", {"image": "x"}, "trainer"),
 ]
 """(field, value, name in the refusal): what cannot change once the object exists."""
+
+MUTABLE = {
+    "backoffLimit": 9,
+    "suspend": True,
+    "activeDeadlineSeconds": 60,
+    "pendingDeadlineSeconds": 60,
+    "ttlSecondsAfterFinished": 60,
+    "quality": {"minAccuracy": 0.9},
+}
+"""What can: only the operator reads it."""

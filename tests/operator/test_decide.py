@@ -1,134 +1,178 @@
-"""The decision, as a table of what is seen and as properties that hold for everything that could be seen."""
+"""The decision as a table: what is seen, and what must follow. tests/operator/test_histories.py has its properties."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bertfinetune_operator.decide import Decision, decide
-from bertfinetune_operator.naming import job_name
-from bertfinetune_operator.observe import Observed, observe
-from bertfinetune_operator.status import FINISHED, PHASES
+from bertfinetune_operator import decide as module
+from bertfinetune_operator.decide import POLICIES, Decision, decide
+from bertfinetune_operator.observe import Observed
+from bertfinetune_operator.policy import cleanup
 from golden import builders as make
-from golden.scenes import (
-    BAD_DATA,
-    CASES,
-    CREATING,
-    DISRUPTED,
-    PULLING,
-    RESULT,
-    RUNNING,
-    UNSCHEDULABLE,
-    Case,
-    ended,
-    report,
-)
+from golden.merge import apply
+from golden.scenes import BEGUN, CASES, COLLAPSED, COMPLETE, RESULT, RUNNING, Case, ended, report
+from golden.world import World
 
 Raw = dict[str, Any]
+HOLDS = {
+    "Queued": ["Queued"],
+    "Preparing": ["Running"],
+    "Running": ["Running"],
+    "Suspended": ["Suspended"],
+    "Succeeded": ["Succeeded"],
+    "Failed": ["Failed"],
+}
+TABLE = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
-def apply(status: Raw | None, patch: Raw | None) -> Raw:
-    """A JSON merge patch applied, as the API server does it (RFC 7396)."""
-    merged = dict(status or {})
-    for key, value in (patch or {}).items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict):
-            merged[key] = apply(merged.get(key), value)
-        else:
-            merged[key] = value
-    return merged
+def observed(case: Case) -> Observed:
+    reports = {"pod-1": case.report} if case.report else {}
+    jobs, pods = [make.job(**job) for job in case.jobs], [make.pod(**pod) for pod in case.pods]
+    return make.seen(jobs, pods, reports, case.refusal, case.answers)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def decision_of(case: Case) -> Decision:
+    return decide(make.bertfinetune(case.status, case.spec), observed(case), make.SETTINGS, make.NOW)
+
+
+@TABLE
 def test_table(case: Case) -> None:
-    job = None if case.job is None else make.job(**case.job)
-    observed = observe(job, [make.pod(**pod) for pod in case.pods], {"pod-1": case.report} if case.report else {})
-    decision = decide(make.bertfinetune(), observed, make.SETTINGS, make.NOW)
-    status = apply(None, decision.status_patch)
+    decision = decision_of(case)
+    assert decision.ask == case.ask
+    status = apply(case.status, decision.status_patch)
     assert {key: status.get(key) for key in case.expected} == case.expected
-    assert (decision.job is None) == (job is not None)
-    assert [c["type"] for c in status["conditions"] if c["status"] == "True"] == {
-        "Preparing": ["Running"],
-        "Running": ["Running"],
-        "Succeeded": ["Succeeded"],
-        "Failed": ["Failed"],
-    }.get(status["phase"], [])
+    attempt = decision.create["metadata"]["labels"]["bertfinetune.dev/attempt"] if decision.create else None
+    assert attempt == (None if case.create is None else str(case.create))
+    assert tuple(job.name for job in decision.delete) == case.delete
+    wake = datetime.fromisoformat(f"2026-01-02T{case.wake}Z") if case.wake else None
+    assert decision.wake_at == wake
 
 
-states = st.sampled_from(
-    [None, RUNNING, PULLING, CREATING, ended(0, RESULT), ended(0), ended(65, BAD_DATA), ended(137)]
+@TABLE
+def test_deciding_again_on_the_outcome_yields_nothing(case: Case) -> None:
+    """A second pass may begin what has become due; a third finds nothing to do."""
+    jobs, pods = [make.job(**job) for job in case.jobs], [make.pod(**pod) for pod in case.pods]
+    for pod in pods:
+        pod["job"] = f"uid-of-job-{pod['metadata']['labels']['bertfinetune.dev/attempt']}"
+    world = World(
+        make.bertfinetune(case.status, case.spec),
+        {job["metadata"]["name"]: job for job in jobs},
+        {pod["metadata"]["name"]: pod for pod in pods},
+        {"pod-1": case.report} if case.report else {},
+        dict(case.answers),
+        case.refusal,
+    )
+    world.operate()
+    world.operate()
+    last = world.decide()
+    assert (last.status_patch, last.events, last.delete) == (None, (), ())
+    assert last.create is None or case.refusal
+
+
+@TABLE
+def test_conditions_follow_the_phase(case: Case) -> None:
+    decision = decision_of(case)
+    if decision.ask:
+        return
+    status = apply(case.status, decision.status_patch)
+    told = {c["type"]: c["status"] for c in status["conditions"]}
+    assert [kind for kind in ("Queued", "Running", "Suspended", "Succeeded", "Failed") if told[kind] == "True"] == (
+        HOLDS.get(status["phase"], [])
+    )
+    assert {c["observedGeneration"] for c in status["conditions"]} == {1}
+
+
+def outcome(case: Case) -> Any:
+    try:
+        return decision_of(case)
+    except StopIteration:
+        return "nobody decides"
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.__module__.rpartition(".")[2])
+def test_every_policy_matters(policy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any one of them, the table comes out differently."""
+    before = {name: outcome(case) for name, case in CASES.items()}
+    monkeypatch.setattr(module, "POLICIES", tuple(other for other in POLICIES if other != policy))
+    assert [name for name, case in CASES.items() if outcome(case) != before[name]]
+
+
+@pytest.mark.parametrize(
+    ("status", "spec", "kinds"),
+    [
+        ({"phase": "Running"}, {"quality": {"minAccuracy": 0.9}}, {"AccuracyReached": "False", "Collapsed": "False"}),
+        ({"phase": "Running"}, {"quality": {"minAccuracy": 0.8}}, {"AccuracyReached": "True", "Collapsed": "False"}),
+        ({"phase": "Running"}, {}, {"Collapsed": "False"}),
+    ],
 )
-attempts = st.lists(st.tuples(states, st.sampled_from([[], [UNSCHEDULABLE], [DISRUPTED]])), max_size=3)
-jobs = st.none() | st.fixed_dictionaries(
-    {"failed": st.integers(0, 4), "active": st.integers(0, 1)},
-    optional={"condition": st.sampled_from([("Complete", "", ""), ("Failed", "BackoffLimitExceeded", "m")])},
-)
-phases = st.sampled_from(["Preparing", "Training", "Evaluating", "Finished", "?"])
-reports = st.none() | st.builds(report, phases, st.integers(0, 343))
+def test_the_target_is_a_condition(status: Raw, spec: Raw, kinds: Raw) -> None:
+    seen = make.seen([make.job(0, COMPLETE)], [make.pod(state=ended(0, RESULT))])
+    decision = decide(make.bertfinetune(status, spec), seen, make.SETTINGS, make.NOW)
+    told = {c["type"]: c["status"] for c in apply(status, decision.status_patch)["conditions"]}
+    assert {kind: told.get(kind) for kind in kinds} == kinds
+    assert ("AccuracyReached" in told) == ("AccuracyReached" in kinds)
+    warned = [event.reason for event in decision.events if event.type == "Warning"]
+    assert warned == (["AccuracyBelowTarget"] if kinds.get("AccuracyReached") == "False" else [])
 
 
-@st.composite
-def observations(draw: st.DrawFn) -> Observed:
-    job, progress = draw(jobs), draw(reports)
-    pods = [
-        make.pod(f"pod-{number}", state, f"2026-01-02T03:0{number}:00Z", conditions=conditions)
-        for number, (state, conditions) in enumerate(draw(attempts))
-    ]
-    told = {pod["metadata"]["name"]: progress for pod in pods} if progress else {}
-    return observe(None if job is None else make.job(**job), pods, told, draw(st.none() | st.just("exceeded quota")))
-
-
-@given(st.lists(observations(), min_size=1, max_size=4))
-def test_any_history(history: list[Observed]) -> None:
-    """Deciding again yields nothing, an end is final, what was seen is never lost, retries never fall."""
-    status: Raw = {}
-    for minute, observed in enumerate(history):
-        time = make.NOW + timedelta(minutes=minute)
-        decision = decide(make.bertfinetune(status), observed, make.SETTINGS, time)
-        after = apply(status, decision.status_patch)
-        again = decide(make.bertfinetune(after), observed, make.SETTINGS, time + timedelta(hours=1))
-        assert again.status_patch is None
-        assert after["phase"] in PHASES
-        assert after["retries"] >= status.get("retries", 0)
-        assert {"result", "lastFailure", "startTime", "jobName"} & set(status) <= set(after)
-        if status.get("phase") in FINISHED:
-            assert decision == Decision()
-        status = after
+def test_a_collapse_is_a_condition_and_an_event_until_a_trial_learns() -> None:
+    seen = make.seen([make.job(0, COMPLETE)], [make.pod(state=ended(0, COLLAPSED))])
+    first = decide(make.bertfinetune(BEGUN), seen, make.SETTINGS, make.NOW)
+    status = apply(BEGUN, first.status_patch)
+    collapsed = next(c for c in status["conditions"] if c["type"] == "Collapsed")
+    assert (collapsed["status"], collapsed["message"]) == ("True", "all 408 predictions are 1")
+    assert "Collapsed" in [event.reason for event in first.events]
+    good = make.pod("pod-2", ended(0, RESULT), "2026-01-02T03:05:00Z", 1)
+    seen = make.seen([make.job(0, COMPLETE), make.job(1, COMPLETE)], [make.pod(state=ended(0, COLLAPSED)), good])
+    status = apply(status, decide(make.bertfinetune(status), seen, make.SETTINGS, make.NOW).status_patch)
+    assert status["phase"] == "Succeeded"
+    assert status["result"]["checkpoint"] == "research-minimal-11111111-trial-1/model.ckpt-343"
+    assert len(status["trials"]) == 1
+    assert next(c for c in status["conditions"] if c["type"] == "Collapsed")["status"] == "False"
 
 
 def test_a_vanishing_object_gets_no_job() -> None:
     raw = make.bertfinetune(deletionTimestamp="2026-01-02T03:05:00Z")
-    assert decide(raw, observe(None, []), make.SETTINGS, make.NOW) == Decision()
+    assert decide(raw, make.seen(), make.SETTINGS, make.NOW) == Decision()
 
 
-def test_a_job_is_asked_for_once() -> None:
-    first = decide(make.bertfinetune(), observe(None, []), make.SETTINGS, make.NOW)
-    assert first.job
-    assert first.job["metadata"]["name"] == job_name("minimal", make.UID)
-    assert decide(make.bertfinetune(), observe(make.job(), []), make.SETTINGS, make.NOW).job is None
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_an_end_is_final_and_nothing_is_made_again(phase: str) -> None:
+    raw = make.bertfinetune({"phase": phase, "completionTime": "2026-01-02T03:09:00Z"})
+    assert decide(raw, make.seen(), make.SETTINGS, make.NOW) == Decision()
 
 
-def test_a_refused_job_says_why_and_is_asked_for_again() -> None:
-    decision = decide(make.bertfinetune(), observe(None, [], refusal="exceeded quota"), make.SETTINGS, make.NOW)
-    assert decision.job
-    status = apply(None, decision.status_patch)
-    assert (status["phase"], status["reason"], status["message"]) == ("Pending", "JobRefused", "exceeded quota")
+@pytest.mark.parametrize(
+    ("ttl", "jobs", "deleted", "wake"),
+    [
+        (None, [make.job(0, COMPLETE)], 0, None),
+        (60, [make.job(0, COMPLETE)], 1, None),
+        (61, [make.job(0, COMPLETE)], 0, "03:10:01"),
+        (61, [], 0, None),
+        (0, [make.job(0, COMPLETE), make.job(1, deleting=True)], 1, None),
+        (None, [make.job(0), make.job(1, COMPLETE)], 1, None),
+        (3600, [make.job(0)], 1, "04:09:00"),
+    ],
+)
+def test_clean_up(ttl: int | None, jobs: list[Raw], deleted: int, wake: str | None) -> None:
+    """What still runs goes at once, what has ended after the time to live."""
+    end = datetime(2026, 1, 2, 3, 9, tzinfo=UTC)
+    delete, wake_at = cleanup.due(ttl, end, make.seen(jobs), make.NOW)
+    assert len(delete) == deleted
+    assert (wake_at and f"{wake_at:%H:%M:%S}") == wake
 
 
 def test_a_spec_stored_before_a_rule_existed_fails_with_the_field() -> None:
-    raw = make.bertfinetune()
-    raw["spec"]["output"] = {}
-    status = apply(None, decide(raw, observe(None, []), make.SETTINGS, make.NOW).status_patch)
+    raw = make.bertfinetune(spec={"output": {}})
+    status = apply(None, decide(raw, make.seen(), make.SETTINGS, make.NOW).status_patch)
     assert (status["phase"], status["reason"]) == ("Failed", "InvalidSpec")
     assert "spec.output: Value error, set exactly one of claim, hostPath" in status["message"]
 
 
 def test_the_clock_alone_changes_nothing_and_a_step_moves_the_duration_too() -> None:
     def seen(step: int) -> Observed:
-        return observe(make.job(active=1), [make.pod(state=RUNNING)], {"pod-1": report("Training", step)})
+        return make.seen([make.job()], [make.pod(state=RUNNING)], {"pod-1": report("Training", step)})
 
     status = apply(None, decide(make.bertfinetune(), seen(143), make.SETTINGS, make.NOW).status_patch)
     later = make.NOW + timedelta(seconds=30)
@@ -137,29 +181,75 @@ def test_the_clock_alone_changes_nothing_and_a_step_moves_the_duration_too() -> 
     assert patch == {"duration": "8m30s", "progress": {"step": 150, "percent": 43, "summary": "150/343 (43%)"}}
 
 
-def test_events_follow_the_phase() -> None:
-    failed = observe(make.job(failed=1), [make.pod(state=ended(70, "boom"))])
-    first = decide(make.bertfinetune(), failed, make.SETTINGS, make.NOW)
-    assert first.events == (("Warning", "Retrying", "Unknown: pod pod-1 on node-a exited 70: boom"),)
-    status = apply(None, first.status_patch)
-    assert decide(make.bertfinetune(status), failed, make.SETTINGS, make.NOW).events == ()
-
-
 def test_a_condition_keeps_the_time_of_its_transition() -> None:
-    running = observe(make.job(active=1), [make.pod(state=RUNNING)], {"pod-1": report("Training")})
+    running = make.seen([make.job()], [make.pod(state=RUNNING)], {"pod-1": report("Training")})
     status = apply(None, decide(make.bertfinetune(), running, make.SETTINGS, make.NOW).status_patch)
-    done = observe(make.job(("Complete", "", "")), [make.pod(state=ended(0, RESULT))])
+    done = make.seen([make.job(0, COMPLETE)], [make.pod(state=ended(0, RESULT))])
     later = make.NOW + timedelta(hours=1)
     status = apply(status, decide(make.bertfinetune(status), done, make.SETTINGS, later).status_patch)
     times = {condition["type"]: condition["lastTransitionTime"] for condition in status["conditions"]}
-    before, after = "2026-01-02T03:10:00Z", "2026-01-02T04:10:00Z"
-    assert times == {"Running": after, "Succeeded": after, "Failed": before}
+    assert (times["Running"], times["Succeeded"]) == ("2026-01-02T04:10:00Z", "2026-01-02T04:10:00Z")
+    assert times["Failed"] == times["Queued"] == "2026-01-02T03:10:00Z"
 
 
-def test_a_result_outlives_its_pod() -> None:
-    ending = observe(make.job(active=1), [make.pod(state=ended(0, RESULT))])
-    status = apply(None, decide(make.bertfinetune(), ending, make.SETTINGS, make.NOW).status_patch)
-    gone = observe(make.job(("Complete", "", "")), [])
-    status = apply(status, decide(make.bertfinetune(status), gone, make.SETTINGS, make.NOW).status_patch)
-    assert (status["phase"], status["result"]["accuracy"]) == ("Succeeded", 0.8137255)
-    assert status["result"]["checkpoint"] == "research-minimal-11111111/model.ckpt-343"
+def test_what_an_older_operator_recorded_goes_on() -> None:
+    """Version 0.1.0 wrote neither attempts nor labels for them, and counted retries by pods."""
+    recorded = {
+        "observedGeneration": 1,
+        "phase": "Running",
+        "reason": "Training",
+        "message": "the trainer is training",
+        "conditions": [
+            {
+                "type": "Running",
+                "status": "True",
+                "reason": "Training",
+                "message": "the trainer is training",
+                "lastTransitionTime": "2026-01-02T03:02:10Z",
+                "observedGeneration": 1,
+            }
+        ],
+        "jobName": "minimal-11111111",
+        "podName": "pod-1",
+        "startTime": "2026-01-02T03:02:00Z",
+        "retries": 1,
+    }
+    job, pod = make.job(0, COMPLETE), make.pod(state=ended(0, RESULT))
+    for child in (job, pod):
+        del child["metadata"]["labels"]["bertfinetune.dev/attempt"]
+    status = apply(
+        recorded,
+        decide(make.bertfinetune(recorded), make.seen([job], [pod]), make.SETTINGS, make.NOW).status_patch,
+    )
+    assert (status["phase"], status["attempt"], status["result"]["accuracy"]) == ("Succeeded", 0, 0.8137255)
+
+
+@pytest.mark.parametrize(
+    ("status", "case", "events"),
+    [
+        (None, "no job yet", []),
+        (None, "no card free", [("Warning", "Pending", "Unschedulable: 0/1 nodes: no card")]),
+        (BEGUN, "training", []),
+        (None, "training", [("Normal", "Running", "Training: the trainer is training")]),
+        (BEGUN, "succeeded", [("Normal", "Succeeded", "Succeeded: accuracy 0.8137, F1 0.8699")]),
+        (
+            BEGUN,
+            "out of memory",
+            [
+                (
+                    "Warning",
+                    "Retrying",
+                    "OOMKilled: pod pod-1 on node-a exited 137: OOMKilled; next attempt at 03:09:10Z",
+                )
+            ],
+        ),
+        (
+            BEGUN,
+            "suspended while it trains",
+            [("Normal", "Suspended", "Stopping: pod pod-1 saves a checkpoint and ends")],
+        ),
+    ],
+)
+def test_events(status: Raw | None, case: str, events: list[Any]) -> None:
+    told = decision_of(CASES[case]._replace(status=status)).events
+    assert [event[:3] for event in told] == events

@@ -1,5 +1,7 @@
 from bertfinetune_operator.index import Index, Key, key_of
+from bertfinetune_operator.observe import ProgressView, view_progress
 from golden import builders as make
+from golden.scenes import RUNNING, ended, report
 
 
 def filled() -> Index:
@@ -13,7 +15,7 @@ def test_children_find_their_object_in_any_order() -> None:
     entry = filled().get(make.KEY)
     assert entry
     assert entry.obj
-    assert entry.observed().job
+    assert [job.name for job in entry.observed().jobs] == ["minimal-11111111"]
     assert [pod.name for pod in entry.observed().pods] == ["pod-1"]
 
 
@@ -27,14 +29,13 @@ def test_an_older_version_never_replaces_a_newer_one() -> None:
 def test_a_job_created_again_replaces_the_deleted_one() -> None:
     index = Index()
     index.put(make.job())
-    again = make.job(active=1)
+    again = make.job()
     again["metadata"] |= {"uid": "another", "resourceVersion": "1"}
     index.put(again)
     index.discard(make.job())
     entry = index.get(make.KEY)
     assert entry
-    assert entry.job
-    assert entry.job["metadata"]["uid"] == "another"
+    assert [job.uid for job in entry.jobs.values()] == ["another"]
 
 
 def test_strangers_are_not_believed() -> None:
@@ -46,7 +47,7 @@ def test_strangers_are_not_believed() -> None:
     pod["metadata"]["namespace"] = "elsewhere"
     index.put(pod)
     entry = index.get(make.KEY)
-    assert entry is None or (entry.job is None and not entry.pods)
+    assert entry is None or not (entry.jobs or entry.pods)
     unlabelled = make.pod()
     del unlabelled["metadata"]["labels"]
     assert key_of(unlabelled) is None
@@ -54,9 +55,15 @@ def test_strangers_are_not_believed() -> None:
     index.discard(unlabelled)
 
 
+def progress(step: int) -> ProgressView:
+    view = view_progress(report("Training", step))
+    assert view
+    return view
+
+
 def test_nothing_is_left_of_what_was_deleted() -> None:
     index = filled()
-    assert index.report(make.KEY, "pod-1", {"step": 1})
+    assert index.report(make.KEY, "pod-1", progress(1))
     for raw in (make.bertfinetune(), make.pod(), make.job(), make.job()):
         index.discard(raw)
     assert index.get(make.KEY) is None
@@ -64,29 +71,44 @@ def test_nothing_is_left_of_what_was_deleted() -> None:
 
 def test_a_report_is_news_once_and_only_of_a_known_pod() -> None:
     index = filled()
-    assert index.report(make.KEY, "pod-1", {"step": 1})
-    assert not index.report(make.KEY, "pod-1", {"step": 1})
-    assert index.report(make.KEY, "pod-1", {"step": 2})
-    assert not index.report(make.KEY, "pod-2", {"step": 2})
-    assert not index.report(Key("research", "unknown"), "pod-1", {"step": 2})
+    assert index.report(make.KEY, "pod-1", progress(1))
+    assert not index.report(make.KEY, "pod-1", progress(1))
+    assert index.report(make.KEY, "pod-1", progress(2))
+    assert not index.report(make.KEY, "pod-2", progress(2))
+    assert not index.report(Key("research", "unknown"), "pod-1", progress(2))
 
 
 def test_only_running_pods_with_an_address_are_asked() -> None:
     index = Index()
     index.put(make.bertfinetune())
-    index.put(make.pod("a", phase="Running", podIP="10.0.0.1"))
-    index.put(make.pod("b", phase="Running"))
-    index.put(make.pod("c", phase="Succeeded", podIP="10.0.0.2"))
-    assert [(key, pod["metadata"]["name"]) for key, pod in index.running()] == [(make.KEY, "a")]
+    index.put(make.pod("a", RUNNING, podIP="10.0.0.1"))
+    index.put(make.pod("b", RUNNING))
+    index.put(make.pod("c", ended(0), podIP="10.0.0.2"))
+    assert [(key, pod.name, pod.ip) for key, pod in index.running()] == [(make.KEY, "a", "10.0.0.1")]
 
 
 def test_what_nobody_reads_is_not_kept() -> None:
     index = Index()
     index.put(make.bertfinetune(managedFields=[{"manager": "kubectl"}], annotations={"a": "b"}))
-    index.put(make.pod() | {"spec": {"nodeName": "node-a", "containers": []}})
     entry = index.get(make.KEY)
     assert entry
     assert entry.obj
     assert entry.obj["spec"]["task"] == "MRPC"
     assert not {"managedFields", "annotations"} & set(entry.obj["metadata"])
-    assert entry.pods["pod-1"]["spec"] == {"nodeName": "node-a"}
+
+
+def test_of_a_finished_run_only_its_end_and_its_jobs_are_kept() -> None:
+    index = filled()
+    index.report(make.KEY, "pod-1", progress(1))
+    ttl = {"ttlSecondsAfterFinished": 60}
+    status = {"phase": "Succeeded", "completionTime": "2026-01-02T03:09:00Z", "result": {"accuracy": 0.8}}
+    index.put(make.bertfinetune(status | {"conditions": [{}], "message": "long"}, ttl, resourceVersion="7"))
+    index.put(make.pod("late"))
+    entry = index.get(make.KEY)
+    assert entry
+    assert entry.obj
+    assert (entry.pods, entry.reports) == ({}, {})
+    assert list(entry.jobs) == ["minimal-11111111"]
+    assert entry.obj["status"] == status
+    assert entry.obj["spec"] == ttl | {"task": "MRPC"}
+    index.discard(make.pod())

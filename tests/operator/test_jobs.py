@@ -8,14 +8,17 @@ import yaml
 
 from bertfinetune_operator import contract
 from bertfinetune_operator.api import BertFinetune
-from bertfinetune_operator.jobs import build_job, trainer_flags
+from bertfinetune_operator.jobs import trainer_flags
 from golden import builders as make
 
+CASES = sorted(file.stem for file in (make.GOLDEN / "bertfinetune").glob("*.yaml"))
 
-@pytest.mark.parametrize("case", ["minimal", "everything", "ascend-limits"])
+
+@pytest.mark.parametrize("case", CASES)
 def test_job_is_the_golden_one(case: str) -> None:
-    raw = yaml.safe_load((make.GOLDEN / "bertfinetune" / f"{case}.yaml").read_text())
-    job = build_job(BertFinetune.model_validate(raw), make.SETTINGS)
+    """The second document of an input is the status that the Job is made from."""
+    raw, *status = yaml.safe_load_all((make.GOLDEN / "bertfinetune" / f"{case}.yaml").read_text())
+    job = make.manifest(raw, **(status[0] if status else {}))
     file = make.GOLDEN / "job" / f"{case}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         file.write_text(yaml.safe_dump(yaml.safe_load(yaml.dump(job, Dumper=_NoAliases)), sort_keys=False))
@@ -28,5 +31,23 @@ class _NoAliases(yaml.SafeDumper):
 
 
 def test_every_flag_of_the_contract_is_passed_once() -> None:
-    flags = trainer_flags(BertFinetune.model_validate(make.bertfinetune()))
+    flags = trainer_flags(BertFinetune.model_validate(make.bertfinetune()), trial=0)
     assert tuple(flags) == contract.FLAGS
+
+
+def test_another_trial_is_another_run_with_a_steadier_recipe() -> None:
+    obj = BertFinetune.model_validate(make.bertfinetune(spec={"training": {"seed": 2**31 - 1}}))
+    first, second = trainer_flags(obj, trial=0), trainer_flags(obj, trial=1)
+    changed = {flag: (first[flag], second[flag]) for flag in first if first[flag] != second[flag]}
+    assert changed == {
+        "output_dir": ("/output/research-minimal-11111111", "/output/research-minimal-11111111-trial-1"),
+        "seed": ("2147483647", "0"),
+        "optimizer": ("AdamWeightDecay", "AdamW"),
+        "warmup_proportion": ("0.1", "0.2"),
+        "run_id": (make.UID, f"{make.UID}-1"),
+    }
+
+
+def test_a_longer_warm_up_of_the_users_stays() -> None:
+    obj = BertFinetune.model_validate(make.bertfinetune(spec={"training": {"warmupProportion": 0.4}}))
+    assert trainer_flags(obj, trial=1)["warmup_proportion"] == "0.4"

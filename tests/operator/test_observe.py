@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bertfinetune_operator.observe import MAX_MESSAGE, observe, parse_result, view_pod, view_progress
+from bertfinetune_operator.observe import MAX_MESSAGE, parse_result, view_pod, view_progress
 from bertfinetune_operator.status import Result
 from golden import builders as make
 
@@ -55,9 +55,17 @@ def test_a_diverged_loss_is_left_out() -> None:
 def test_only_the_newest_pods_report_counts() -> None:
     report = {"phase": "Training", "step": 1, "totalSteps": 2, "percent": 50}
     pods = [make.pod("b", created="2026-01-02T03:02:00Z"), make.pod("a", created="2026-01-02T03:01:00Z")]
-    assert [pod.name for pod in observe(None, pods).pods] == ["a", "b"]
-    assert observe(None, pods, {"a": report}).progress is None
-    assert observe(None, pods, {"b": report}).progress
+    assert [pod.name for pod in make.seen([], pods).pods] == ["a", "b"]
+    assert make.seen([], pods, {"a": report}).progress is None
+    assert make.seen([], pods, {"b": report}).progress
+
+
+@pytest.mark.parametrize("label", ["", "-1", "one", "\u0661"])
+def test_a_child_with_an_odd_label_belongs_to_the_first_attempt(label: str) -> None:
+    pod = make.pod(attempt=3)
+    assert view_pod(pod).attempt == 3
+    pod["metadata"]["labels"]["bertfinetune.dev/attempt"] = label
+    assert view_pod(pod).attempt == 0
 
 
 def test_a_failure_keeps_the_end_of_the_log() -> None:
@@ -68,28 +76,40 @@ def test_a_failure_keeps_the_end_of_the_log() -> None:
     assert view.failure.message.endswith("ValueError: boom")
 
 
+def disrupted(reason: str, status: str = "True") -> dict[str, Any]:
+    return {"conditions": [{"type": "DisruptionTarget", "status": status, "reason": reason}]}
+
+
 @pytest.mark.parametrize(
     ("state", "status", "expected"),
     [
         ({"exitCode": 64}, {}, "BadConfig"),
         ({"exitCode": 66}, {}, "BadModel"),
+        ({"exitCode": 69}, {}, "DeviceFault"),
         ({"exitCode": 74}, {}, "Storage"),
         ({"exitCode": 75}, {}, "Interrupted"),
-        ({"exitCode": 75}, {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}, "Interrupted"),
+        ({"exitCode": 75}, disrupted("PreemptionByScheduler"), "Interrupted"),
         ({"exitCode": 70}, {}, "Unknown"),
         ({"exitCode": 1}, {}, "Unknown"),
         ({"exitCode": 128, "reason": "StartError"}, {}, "Unknown"),
-        (
-            {"exitCode": 137, "reason": "OOMKilled"},
-            {"conditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            "OutOfMemory",
-        ),
+        ({"exitCode": 137, "reason": "OOMKilled"}, disrupted("EvictionByEvictionAPI"), "OOMKilled"),
         ({"exitCode": 137}, {"reason": "Evicted"}, "Evicted"),
-        ({"exitCode": 143}, {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}, "Disrupted"),
-        ({"exitCode": 143}, {"conditions": [{"type": "DisruptionTarget", "status": "False"}]}, "Unknown"),
+        ({}, {"reason": "NodeLost"}, "NodeLost"),
+        ({}, {"reason": "UnexpectedAdmissionError"}, "DeviceFault"),
+        ({"exitCode": 143}, disrupted("PreemptionByScheduler"), "Evicted"),
+        ({"exitCode": 137}, disrupted("DeletionByTaintManager"), "NodeLost"),
+        ({"exitCode": 137}, disrupted("SomethingNew"), "Evicted"),
+        ({"exitCode": 143}, disrupted("PreemptionByScheduler", "False"), "Unknown"),
     ],
 )
 def test_failure_classes(state: dict[str, Any], status: dict[str, Any], expected: str) -> None:
-    failure = view_pod(make.pod(state={"terminated": state}, **status)).failure
+    failure = view_pod(make.pod(state={"terminated": state}, **({"phase": "Failed"} | status))).failure
     assert failure
     assert failure.class_ == expected
+
+
+def test_a_killed_pod_that_was_being_deleted_was_interrupted() -> None:
+    killed = make.pod(state={"terminated": {"exitCode": 137}}, deletionTimestamp="2026-01-02T03:09:00Z")
+    failure = view_pod(killed).failure
+    assert failure
+    assert failure.class_ == "Interrupted"

@@ -1,6 +1,7 @@
 """One pass against a cluster in memory: what is called, in which order, and what follows when the server says no."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +9,19 @@ import pytest
 from bertfinetune_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from bertfinetune_operator.index import Index, Key
 from bertfinetune_operator.metrics import Metrics
-from bertfinetune_operator.perform import MAX_NOTE, Event, Reconciler, event_manifest, work
+from bertfinetune_operator.perform import (
+    ASK_AGAIN_SECONDS,
+    MAX_NOTE,
+    Event,
+    Reconciler,
+    event_manifest,
+    unschedulable,
+    work,
+)
 from bertfinetune_operator.queue import WorkQueue
 from golden import builders as make
+from golden.merge import apply
+from golden.scenes import COMPLETE, FAILED, PULLING, RESULT, RUNNING, UNSCHEDULABLE, ended
 
 
 class FakeCluster:
@@ -19,6 +30,7 @@ class FakeCluster:
     def __init__(self, index: Index, job: dict[str, Any]) -> None:
         self.index, self.job = index, job
         self.calls: list[str] = []
+        self.says: dict[str, Any] = {"log_tail": "the last words", "newest_warning": "", "pod_group": None}
         self.patches: list[dict[str, Any]] = []
         self.errors: dict[str, ClusterError] = {}
 
@@ -42,8 +54,23 @@ class FakeCluster:
         version = str(int(obj["metadata"]["resourceVersion"]) + 1)
         return obj | {
             "metadata": obj["metadata"] | {"resourceVersion": version},
-            "status": obj.get("status", {}) | status,
+            "status": apply(obj.get("status"), status),
         }
+
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        self._call(f"delete_job {namespace}/{name} {uid}")
+
+    async def log_tail(self, namespace: str, pod: str, container: str, max_bytes: int) -> str:
+        self._call(f"log_tail {namespace}/{pod} {container} {max_bytes}")
+        return self.says["log_tail"]
+
+    async def newest_warning(self, namespace: str, uid: str) -> str:
+        self._call(f"newest_warning {namespace} {uid}")
+        return self.says["newest_warning"]
+
+    async def pod_group(self, namespace: str, name: str) -> dict[str, Any] | None:
+        self._call(f"pod_group {namespace}/{name}")
+        return self.says["pod_group"]
 
     async def create_event(self, event: dict[str, Any]) -> None:
         self._call("create_event")
@@ -57,21 +84,33 @@ def cluster() -> FakeCluster:
     return FakeCluster(index, make.job())
 
 
+class Clock:
+    """The time, which the test moves."""
+
+    now = make.NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
 @pytest.fixture
-def reconciler(
-    cluster: FakeCluster,
-) -> Reconciler:
-    return Reconciler(cluster.index, cluster, make.SETTINGS, lambda: make.NOW)  # ty: ignore[invalid-argument-type]
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def reconciler(cluster: FakeCluster, clock: Clock) -> Reconciler:
+    return Reconciler(cluster.index, cluster, make.SETTINGS, clock)  # ty: ignore[invalid-argument-type]
 
 
 async def test_first_pass_creates_and_reports_and_the_second_does_nothing(
     cluster: FakeCluster, reconciler: Reconciler
 ) -> None:
     await reconciler.reconcile(make.KEY)
-    assert cluster.calls == ["create_job", "patch_status", "create_event"]
+    assert cluster.calls == ["create_job", "patch_status"]
     assert cluster.patches[0]["jobName"] == "minimal-11111111"
     await reconciler.reconcile(make.KEY)
-    assert len(cluster.calls) == 3
+    assert len(cluster.calls) == 2
 
 
 async def test_an_unknown_key_and_a_job_without_object_are_nobodys_business(
@@ -87,16 +126,20 @@ async def test_an_unknown_key_and_a_job_without_object_are_nobodys_business(
 async def test_a_job_of_an_earlier_life_is_adopted(cluster: FakeCluster, reconciler: Reconciler) -> None:
     cluster.errors["create_job"] = ConflictError("exists")
     await reconciler.reconcile(make.KEY)
-    assert cluster.calls == ["create_job", "get_job", "patch_status", "create_event"]
+    assert cluster.calls == ["create_job", "get_job", "newest_warning research uid-of-job-0", "patch_status"]
 
 
-async def test_a_refusal_is_reported_once_and_tried_again(cluster: FakeCluster, reconciler: Reconciler) -> None:
+async def test_a_refusal_is_reported_once_and_tried_again(
+    cluster: FakeCluster, reconciler: Reconciler, clock: Clock
+) -> None:
     cluster.errors["create_job"] = RefusedError("exceeded quota")
     for _ in range(2):
         with pytest.raises(RefusedError):
             await reconciler.reconcile(make.KEY)
     assert [patch["message"] for patch in cluster.patches] == ["exceeded quota"]
     del cluster.errors["create_job"]
+    await reconciler.reconcile(make.KEY)
+    clock.now += timedelta(seconds=1)
     await reconciler.reconcile(make.KEY)
     assert cluster.patches[-1]["message"] == "waiting for the Job's first pod"
 
@@ -108,9 +151,86 @@ async def test_an_object_gone_meanwhile_is_forgotten(cluster: FakeCluster, recon
 
 
 async def test_an_event_is_not_worth_a_failed_pass(cluster: FakeCluster, reconciler: Reconciler) -> None:
+    cluster.index.put(make.job())
+    cluster.index.put(make.pod(conditions=[UNSCHEDULABLE]))
     cluster.errors["create_event"] = RefusedError("no right to create events")
     await reconciler.reconcile(make.KEY)
-    assert cluster.calls[-1] == "create_event"
+    assert cluster.calls == ["patch_status", "create_event"]
+
+
+async def test_states_that_pass_within_a_second_are_not_written(
+    cluster: FakeCluster, reconciler: Reconciler, clock: Clock
+) -> None:
+    await reconciler.reconcile(make.KEY)
+    cluster.index.put(make.job())
+    cluster.index.put(make.pod(state=PULLING))
+    assert await reconciler.reconcile(make.KEY) == 1.0
+    clock.now += timedelta(seconds=0.4)
+    assert await reconciler.reconcile(make.KEY) == pytest.approx(0.6)
+    cluster.index.put(make.pod(state=RUNNING))
+    clock.now += timedelta(seconds=0.6)
+    await reconciler.reconcile(make.KEY)
+    assert [patch.get("phase") for patch in cluster.patches] == ["Pending", "Preparing"]
+
+
+async def test_the_end_is_written_at_once(cluster: FakeCluster, reconciler: Reconciler) -> None:
+    await reconciler.reconcile(make.KEY)
+    cluster.index.put(make.job(0, COMPLETE))
+    cluster.index.put(make.pod(state=ended(0, RESULT)))
+    await reconciler.reconcile(make.KEY)
+    assert [patch["phase"] for patch in cluster.patches] == ["Pending", "Succeeded"]
+    assert cluster.calls == ["create_job", "patch_status", "patch_status", "create_event"]
+
+
+async def test_a_failure_is_written_with_its_log_before_anything_else(
+    cluster: FakeCluster, reconciler: Reconciler, clock: Clock
+) -> None:
+    cluster.index.put(make.bertfinetune({"phase": "Running"}, {"backoffLimit": 1}, resourceVersion="2"))
+    cluster.index.put(make.job(0, FAILED))
+    cluster.index.put(make.pod(state=ended(70, "boom")))
+    assert await reconciler.reconcile(make.KEY) == 1.0
+    clock.now += timedelta(seconds=1)
+    assert await reconciler.reconcile(make.KEY) == 0  # the back-off ended at 03:09:10
+    assert cluster.calls == ["log_tail research/pod-1 trainer 2048", "patch_status", "create_event"]
+    assert cluster.patches[0]["lastFailure"]["logTail"] == "the last words"
+    await reconciler.reconcile(make.KEY)
+    assert cluster.calls[3:] == ["create_job"]
+
+
+async def test_what_suspends_is_deleted_once_the_status_says_so(cluster: FakeCluster, reconciler: Reconciler) -> None:
+    cluster.index.put(make.bertfinetune({"phase": "Running"}, {"suspend": True}, resourceVersion="2"))
+    cluster.index.put(make.job())
+    cluster.index.put(make.pod(state=RUNNING))
+    await reconciler.reconcile(make.KEY)
+    assert cluster.calls == ["patch_status", "create_event", "delete_job research/minimal-11111111 uid-of-job-0"]
+
+
+async def test_why_it_waits_is_asked_again_later(cluster: FakeCluster, reconciler: Reconciler, clock: Clock) -> None:
+    cluster.index.put(make.job())
+    cluster.says["newest_warning"] = "exceeded quota: cards"
+    assert await reconciler.reconcile(make.KEY) == ASK_AGAIN_SECONDS
+    assert cluster.patches[-1]["message"] == "exceeded quota: cards"
+    cluster.says["newest_warning"] = "exceeded quota: memory"
+    clock.now += timedelta(seconds=ASK_AGAIN_SECONDS)
+    assert await reconciler.reconcile(make.KEY) == 1.0
+    clock.now += timedelta(seconds=1)
+    await reconciler.reconcile(make.KEY)
+    assert cluster.patches[-1]["message"] == "exceeded quota: memory"
+
+
+async def test_volcanos_reason_is_told(cluster: FakeCluster, reconciler: Reconciler) -> None:
+    cluster.index.put(make.job())
+    cluster.index.put(make.pod(annotations={"scheduling.k8s.io/group-name": "podgroup-1"}))
+    condition = {"type": "Unschedulable", "status": "True", "reason": "NotEnoughResources", "message": "0/1 nodes"}
+    cluster.says["pod_group"] = {"status": {"conditions": [{"type": "Scheduled", "status": "True"}, condition]}}
+    await reconciler.reconcile(make.KEY)
+    assert cluster.calls[0] == "pod_group research/podgroup-1"
+    assert cluster.patches[-1]["message"] == "NotEnoughResources: 0/1 nodes"
+
+
+@pytest.mark.parametrize("group", [None, {}, {"status": {}}, {"status": {"conditions": [{"type": "Scheduled"}]}}])
+def test_a_pod_group_that_says_nothing(group: dict[str, Any] | None) -> None:
+    assert unschedulable(group) == ""
 
 
 @pytest.mark.parametrize("error", [ClusterError("timeout"), ConflictError("changed meanwhile")])
@@ -122,7 +242,7 @@ async def test_a_patch_that_failed_is_made_again(
         await reconciler.reconcile(make.KEY)
     del cluster.errors["patch_status"]
     await reconciler.reconcile(make.KEY)
-    assert cluster.calls == ["create_job", "patch_status", "patch_status", "create_event"]
+    assert cluster.calls == ["create_job", "patch_status", "patch_status"]
 
 
 @pytest.mark.parametrize("error", [ClusterError("timeout"), RuntimeError("bug")])
@@ -134,11 +254,12 @@ async def test_a_worker_survives_whatever_a_pass_raises(error: Exception, monkey
         def __init__(self) -> None:
             pass
 
-        async def reconcile(self, key: Key) -> None:
+        async def reconcile(self, key: Key) -> float | None:
             assert key == make.KEY
             if outcome := outcomes.pop(0):
                 raise outcome
             done.set()
+            return None
 
     worker = asyncio.create_task(work(queue, Failing(), Metrics()))
     queue.add(make.KEY)
@@ -146,11 +267,12 @@ async def test_a_worker_survives_whatever_a_pass_raises(error: Exception, monkey
     worker.cancel()
 
 
-def test_events_have_the_same_name_for_the_same_content_and_fit() -> None:
-    one, same, other = (
-        event_manifest(make.bertfinetune(), Event("Warning", "Failed", text * 2000), make.NOW)
-        for text in ("a", "a", "b")
-    )
-    assert one["metadata"] == same["metadata"]
-    assert one["metadata"] != other["metadata"]
-    assert len(one["note"]) == MAX_NOTE
+def test_an_event_is_one_a_reason_and_attempt_and_fits() -> None:
+    def name(message: str, attempt: int = 0) -> str:
+        event = event_manifest(make.bertfinetune(), Event("Warning", "Failed", message, attempt), make.NOW)
+        assert len(event["note"]) <= MAX_NOTE
+        return str(event["metadata"]["name"])
+
+    assert name("Storage: disk full at step 7") == name("Storage: disk full at step 9" + "!" * 2000)
+    assert name("Storage: disk full") != name("OOMKilled: Killed")
+    assert name("Storage: disk full") != name("Storage: disk full", 1)

@@ -9,6 +9,7 @@ from bertfinetune_operator import progress
 from bertfinetune_operator.index import Index, Key
 from bertfinetune_operator.queue import WorkQueue
 from golden import builders as make
+from golden.scenes import RUNNING
 
 REPORT = '{"phase":"Training","step":1,"totalSteps":343,"percent":0,"etaSeconds":null,"loss":null,"msPerStep":null}'
 
@@ -53,7 +54,7 @@ async def test_what_a_trainer_may_answer(
     says.status, says.text = status, text
     async with aiohttp.ClientSession() as session:
         report = await progress.fetch(session, url)
-    assert (report or {}).get("step") == step
+    assert (report.progress.step if report else None) == step
 
 
 async def test_nobody_listens() -> None:
@@ -75,12 +76,12 @@ async def test_a_changed_report_wakes_its_object_once(
     monkeypatch.setattr(progress, "progress_url", lambda _: trainer[1])
     index, queue = Index(), WorkQueue[Key]()
     index.put(make.bertfinetune())
-    index.put(make.pod(phase="Running", podIP="127.0.0.1"))
+    index.put(make.pod(state=RUNNING, podIP="127.0.0.1"))
     polling = asyncio.create_task(progress.poll(index, queue, 0.01))
     key = await asyncio.wait_for(queue.get(), 5)
     entry = index.get(key)
     assert entry
-    assert entry.reports["pod-1"]["step"] == 1
+    assert entry.reports["pod-1"].progress.step == 1
     queue.done(key)
     await asyncio.sleep(0.1)
     assert len(queue) == 0

@@ -29,14 +29,15 @@ async def test_a_key_being_worked_on_is_not_handed_out_twice_but_comes_again() -
 
 
 async def test_back_off_doubles_up_to_a_minute_and_success_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue, calls = WorkQueue[str](), []
-    monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda delay, *rest: calls.append((delay, *rest)))
+    queue, waits = WorkQueue[str](), []
+    monkeypatch.setattr(queue, "add_after", lambda key, seconds: waits.append((key, seconds)))
     delays = [queue.retry("a") for _ in range(20)]
     assert delays[:4] == [0.5, 1, 2, 4]
     assert set(delays[7:]) == {60}
-    assert calls[0] == (0.5, queue.add, "a")
+    assert waits[0] == ("a", 0.5)
     queue.done("a")
     assert queue.retry("a") == 0.5
+    assert queue.retry("a", at_least=30) == 30
 
 
 async def test_a_failed_key_comes_back() -> None:
@@ -45,3 +46,15 @@ async def test_a_failed_key_comes_back() -> None:
     await queue.get()
     queue.retry("a")
     assert await asyncio.wait_for(queue.get(), 5) == "a"
+
+
+async def test_of_a_keys_deadlines_only_the_newest_counts() -> None:
+    queue = WorkQueue[str]()
+    queue.add_after("a", 0.01)
+    queue.add_after("a", 60)
+    queue.add_after("b", 0.02)
+    queue.add_after("c", 0.01)
+    queue.add_after("c", None)
+    assert await asyncio.wait_for(queue.get(), 5) == "b"
+    await asyncio.sleep(0.02)
+    assert len(queue) == 0

@@ -1,65 +1,139 @@
 """The operator's process: `python -m bertfinetune_operator`."""
 
 import asyncio
+import functools
 import logging
+import secrets
+import signal
 import sys
 
 import kopf
-from aiohttp import web
-from prometheus_client.aiohttp import make_aiohttp_handler
 
 from bertfinetune_operator.cluster import Cluster
 from bertfinetune_operator.errors import ClusterError, SettingsError
-from bertfinetune_operator.handlers import register
+from bertfinetune_operator.gate import GatedReconciler
+from bertfinetune_operator.handlers import WATCHED, register
+from bertfinetune_operator.health import Endpoints, Watches
 from bertfinetune_operator.index import Index, Key
+from bertfinetune_operator.leader import Leader, LeaseLostError
 from bertfinetune_operator.metrics import Metrics, ObjectsCollector
-from bertfinetune_operator.perform import Reconciler, work
+from bertfinetune_operator.perform import work
 from bertfinetune_operator.progress import poll
 from bertfinetune_operator.queue import WorkQueue
+from bertfinetune_operator.relists import Relists
 from bertfinetune_operator.settings import Settings
+
+STOP_SECONDS = 5.0
+"""How long passes under way may take to end when the process is told to stop."""
 
 logger = logging.getLogger("bertfinetune_operator")
 
 
-async def serve(metrics: Metrics, ready: asyncio.Event, port: int) -> web.AppRunner:
-    """Serve /metrics and /readyz on all addresses; /readyz is 200 once the watches are being set up."""
+class Operator:
+    """One replica: stands by until it leads, then watches and writes until it is told to stop or loses the lease."""
 
-    async def readyz(_: web.Request) -> web.Response:
-        return web.Response(status=200 if ready.is_set() else 503)
+    def __init__(self, settings: Settings, cluster: Cluster, metrics: Metrics) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._metrics = metrics
+        self._index = Index()
+        self._queue = WorkQueue[Key]()
+        self._watches = Watches(WATCHED, settings.watch_namespaces, settings.watch_timeout)
+        self._leader: Leader | None = None
+        if settings.leader_election:
+            identity = f"{settings.pod_name}_{secrets.token_hex(4)}"
+            self._leader = Leader(cluster, settings.namespace, settings.lease_name, identity)
+        self._unready = "starting"
+        self._stop = asyncio.Event()
+        self._endpoints = Endpoints(metrics.registry, self._watches.failure, lambda: self._unready)
+        metrics.registry.register(ObjectsCollector(self._index))
+        metrics.queue_depth.set_function(lambda: len(self._queue))
+        metrics.leader.set_function(self._leads)
 
-    app = web.Application()
-    app.add_routes([web.get("/metrics", make_aiohttp_handler(metrics.registry)), web.get("/readyz", readyz)])
-    runner = web.AppRunner(app, handle_signals=False, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, None, port).start()
-    return runner
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; whichever part fails ends all of them, and Kubernetes starts it again."""
+        self._catch_signals()
+        await self._endpoints.open(self._settings.health_port, self._settings.metrics_port)
+        try:
+            await self._cluster.require_crd(next(iter(self._settings.watch_namespaces), None))
+            async with asyncio.TaskGroup() as group:
+                stopped = group.create_task(self._stop.wait())
+                leading = group.create_task(self._acquire())
+                await asyncio.wait((stopped, leading), return_when=asyncio.FIRST_COMPLETED)
+                stopped.cancel()
+                leading.cancel()
+            if not self._stop.is_set():
+                await self._lead()
+            elif self._leader:
+                await self._leader.release()  # it may have been taken at this very moment
+        finally:
+            await self._endpoints.close()
+
+    async def _acquire(self) -> None:
+        if self._leader:
+            self._unready = ""  # nothing to wait for: a rollout goes on to the replica that leads
+            await self._leader.acquire()
+            self._unready = "starting"
+
+    async def _lead(self) -> None:
+        reconciler = GatedReconciler(self._index, self._cluster, self._settings, may_write=self._leads)
+        started, end = asyncio.Event(), asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            # before kopf, which at its end waits for all tasks that began after it
+            helpers = [
+                group.create_task(work(self._queue, reconciler, self._metrics)) for _ in range(self._settings.workers)
+            ]
+            helpers.append(group.create_task(poll(self._index, self._queue, self._settings.progress_interval)))
+            holding = group.create_task(self._leader.hold()) if self._leader else None
+            framework = group.create_task(self._watch(started, end))
+            framework.add_done_callback(lambda _: self._stop.set())
+            await started.wait()
+            self._catch_signals()  # kopf has taken them
+            self._unready = ""
+            await self._stop.wait()
+            self._unready = "stopping"
+            if not await reconciler.close(STOP_SECONDS):
+                logger.warning("a pass did not end within %.0f s and is broken off", STOP_SECONDS)
+            if self._leader and holding:
+                holding.cancel()
+                await asyncio.wait((holding,))
+                await self._leader.release()
+            for helper in helpers:
+                helper.cancel()
+            await self._endpoints.close()
+            end.set()
+
+    async def _watch(self, started: asyncio.Event, end: asyncio.Event) -> None:
+        namespaces, timeout = self._settings.watch_namespaces, self._settings.watch_timeout
+        self._watches.start()
+        for resource in WATCHED:
+            age = functools.partial(self._watches.age, resource.plural)
+            self._metrics.watch_age.labels(resource.plural).set_function(age)
+        listeners = (self._watches.listen, Relists(self._index, self._queue, namespaces).listen)
+        await kopf.operator(
+            registry=register(self._index, self._queue, listeners, timeout),
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            standalone=True,
+            ready_flag=started,
+            stop_flag=end,
+        )
+
+    def _leads(self) -> bool:
+        return self._leader.leads() if self._leader else True
+
+    def _catch_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
 
 
 async def run(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; whichever part fails ends all of them, and Kubernetes starts the process again."""
-    index, queue, metrics, ready = Index(), WorkQueue[Key](), Metrics(), asyncio.Event()
-    metrics.registry.register(ObjectsCollector(index))
-    metrics.queue_depth.set_function(lambda: len(queue))
+    """Connect and run."""
+    metrics = Metrics()
     cluster = await Cluster.connect(metrics)
-    await cluster.require_crd()
-    server = await serve(metrics, ready, settings.metrics_port)
-    reconciler = Reconciler(index, cluster, settings)
-    operator = kopf.operator(
-        registry=register(index, queue),
-        clusterwide=True,
-        standalone=True,
-        liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
-        ready_flag=ready,
-    )
     try:
-        async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(work(queue, reconciler, metrics)) for _ in range(settings.workers)]
-            helpers.append(group.create_task(poll(index, queue, settings.progress_interval)))
-            await operator
-            for helper in helpers:
-                helper.cancel()
+        await Operator(settings, cluster, metrics).run()
     finally:
-        await server.cleanup()
         await cluster.close()
 
 
@@ -68,12 +142,14 @@ def main() -> int:
     kopf.configure(log_format=kopf.LogFormat.JSON)
     for chatty in ("kopf.objects", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    code = 0
     try:
         asyncio.run(run(Settings.from_environ()))
-    except (SettingsError, ClusterError) as error:
-        logger.error("%s", error)
-        return 1
-    return 0
+    except* (SettingsError, ClusterError, LeaseLostError) as group:
+        for error in group.exceptions:
+            logger.error("%s", error)
+        code = 1
+    return code
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 ASCEND_RESOURCE = "huawei.com/Ascend910"
 """Extended resource of Huawei's device plugin, which also sets ASCEND_VISIBLE_DEVICES in the container."""
 
-RESERVED_RESOURCES = (ASCEND_RESOURCE,)
+VIRTUAL_DEVICES = ("2c", "4c", "8c", "16c")
+"""Shares of a card that the device plugin offers as static vNPUs, by AI cores: templates vir02 to vir16."""
+
+RESERVED_RESOURCES = (ASCEND_RESOURCE, *(f"{ASCEND_RESOURCE}-{share}" for share in VIRTUAL_DEVICES))
 
 
 @dataclass(frozen=True)
@@ -14,8 +17,8 @@ class Accelerator:
 
     device: str
     """Value of the trainer's --device flag."""
-    limits: dict[str, str]
-    """Extended resources; for these Kubernetes takes the limit as the request."""
+    resource: str | None
+    """Extended resource of which the container gets one."""
     env: dict[str, str]
     """Environment of the device's software, apart from JOB_ID."""
     needs_job_id: bool
@@ -25,15 +28,22 @@ class Accelerator:
 # One process on one card needs no HCCL rank table (CANN environment reference: DEVICE_ID, RANK_ID, RANK_SIZE).
 ASCEND_910 = Accelerator(
     device="npu",
-    limits={ASCEND_RESOURCE: "1"},
+    resource=ASCEND_RESOURCE,
     env={"DEVICE_NUM": "1", "DEVICE_ID": "0", "ASCEND_DEVICE_ID": "0", "RANK_ID": "0", "RANK_SIZE": "1"},
     needs_job_id=True,
 )
-CPU = Accelerator(device="cpu", limits={}, env={}, needs_job_id=False)
+CPU = Accelerator(device="cpu", resource=None, env={}, needs_job_id=False)
 
 ACCELERATORS = {"Ascend910": ASCEND_910, "CPU": CPU}
 
 RESERVED_ENV = (*ASCEND_910.env, "JOB_ID", "ASCEND_VISIBLE_DEVICES")
+
+
+def limits(accelerator: Accelerator, virtual_device: str | None) -> dict[str, str]:
+    """The extended resource of the container, a card or a share of one; Kubernetes takes the limit as the request."""
+    if accelerator.resource is None:
+        return {}
+    return {f"{accelerator.resource}-{virtual_device}" if virtual_device else accelerator.resource: "1"}
 
 
 def environment(accelerator: Accelerator, uid: str) -> dict[str, str]:

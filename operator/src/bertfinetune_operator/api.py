@@ -9,12 +9,22 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from bertfinetune_operator import contract
+from bertfinetune_operator.accelerator import VIRTUAL_DEVICES
 from bertfinetune_operator.model import DnsName, Model, cel, rules
 from bertfinetune_operator.naming import MAX_NAME
 from bertfinetune_operator.pods import Scheduling, Trainer
 
-EXACTLY_ONE = "set exactly one of claim, hostPath"
 SUB_PATH_RULE = "self.split('/').all(part, part != '..')"
+
+
+MAX_SECONDS = 2**31 - 1
+Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+
+
+def exactly_one(*fields: str) -> ConfigDict:
+    """The rule that a place is given in one way only."""
+    rule = f"[{', '.join(f'has(self.{field})' for field in fields)}].filter(given, given).size() == 1"
+    return ConfigDict(json_schema_extra=rules(cel(rule, f"set exactly one of {', '.join(fields)}")))
 
 
 class Claim(Model):
@@ -47,10 +57,12 @@ class HostPath(Model):
     """Absolute path of an existing folder on the node. Required."""
 
 
-class Source(Model):
-    """Where a folder comes from: exactly one of claim, hostPath."""
+class Volume(Model):
+    """A folder: exactly one of claim, hostPath."""
 
-    model_config = ConfigDict(json_schema_extra=rules(cel("has(self.claim) != has(self.hostPath)", EXACTLY_ONE)))
+    PLACES: ClassVar[tuple[str, ...]] = ("claim", "hostPath")
+
+    model_config = exactly_one(*PLACES)
 
     claim: Claim | None = None
     """A PersistentVolumeClaim. Default: none."""
@@ -59,9 +71,43 @@ class Source(Model):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if (self.claim is None) == (self.host_path is None):
-            raise ValueError(EXACTLY_ONE)
+        given = {field.alias for name, field in type(self).model_fields.items() if getattr(self, name) is not None}
+        if len(given.intersection(self.PLACES)) != 1:
+            raise ValueError(f"set exactly one of {', '.join(self.PLACES)}")
         return self
+
+
+class Uri(Model):
+    """One object that an init container downloads, verifies and unpacks: a tar or zip archive, or a single file."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "self.url.startsWith('s3://') || !has(self.secretName) && !has(self.endpointUrl)",
+                "secretName and endpointUrl belong to s3:// URLs: remove them or give an s3:// URL",
+            )
+        )
+    )
+
+    url: Annotated[str, Field(pattern=r"^(https?|s3)://[^\s@]+$", max_length=2048)]
+    """Address: http://, https:// or s3://bucket/key, without credentials in it. Required."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """Checksum of the object, 64 hexadecimal digits; anything else is refused. Required."""
+    endpoint_url: Annotated[str | None, Field(pattern=r"^https?://[^\s@]+$", max_length=2048)] = None
+    """Address of the S3 server. Default: Amazon's."""
+    secret_name: DnsName | None = None
+    """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for s3://. Default: none, anonymous."""
+
+
+class Source(Volume):
+    """Where a folder comes from: exactly one of claim, hostPath, uri."""
+
+    PLACES = (*Volume.PLACES, "uri")
+
+    model_config = exactly_one(*PLACES)
+
+    uri: Uri | None = None
+    """An object to download. Default: none."""
 
 
 class PretrainedModel(Model):
@@ -112,11 +158,34 @@ class Training(Model):
 class Accelerator(Model):
     """What the training runs on."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "self.type == 'Ascend910' || !has(self.virtualDevice)",
+                "virtualDevice is a share of a card: remove it or set type: Ascend910",
+            )
+        )
+    )
+
     type: Literal["Ascend910", "CPU"] = "Ascend910"
     """Ascend910: one card, resource huawei.com/Ascend910. CPU: none. Default: Ascend910."""
+    virtual_device: Literal[VIRTUAL_DEVICES] | None = None  # type: ignore[valid-type]
+    """One vNPU in place of the card, by its AI cores, resource huawei.com/Ascend910-2c and so on. Default: none."""
 
 
-class Output(Source):
+class Quality(Model):
+    """What the result must be worth."""
+
+    min_accuracy: Annotated[float | None, Field(gt=0, le=1)] = None
+    """Accuracy that condition AccuracyReached asks for, 0 to 1; a lower one is kept, too. Default: none."""
+    on_collapse: Literal["Retry", "Fail", "Accept"] = "Retry"
+    """What a run that learned nothing leads to: another trial with a new seed and a steadier recipe, or its end as
+    Failed or as Succeeded. Default: Retry."""
+    max_retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """Further trials after a collapse; when they collapse, too, the run has failed. Default: 2."""
+
+
+class Output(Volume):
     """Where checkpoints and the result are kept: exactly one of claim, hostPath. Each object gets a folder in it."""
 
     keep_checkpoint_max: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -127,6 +196,23 @@ class Output(Source):
 
 class BertFinetuneSpec(Model):
     """What to train, on what, and how."""
+
+    MUTABLE: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("quality", "suspend", "backoff_limit"),
+            *("active_deadline_seconds", "pending_deadline_seconds", "ttl_seconds_after_finished"),
+        }
+    )
+    """Fields that only the operator reads. The others make the Job, whose pod template cannot change."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "self.task != 'STS-B' || !has(self.quality) || !has(self.quality.minAccuracy)",
+                "STS-B has no accuracy: remove quality.minAccuracy",
+            )
+        )
+    )
 
     task: Literal[contract.TASKS]  # type: ignore[valid-type]
     """GLUE task to fine-tune for. Required."""
@@ -140,8 +226,20 @@ class BertFinetuneSpec(Model):
     """What the training runs on. Default: one Ascend 910 card."""
     output: Output
     """Where checkpoints and the result are kept. Required, so that a trained model is never lost."""
+    quality: Quality = Quality()
+    """What the result must be worth. Default: a collapsed run is tried again."""
+    suspend: bool = False
+    """Whether to stop the run, after a checkpoint, until this is false again; it then goes on. Default: false."""
     backoff_limit: Annotated[int, Field(ge=0, le=100)] = 3
     """Attempts after the first one; a failure that the same input would repeat is not tried again. Default: 3."""
+    active_deadline_seconds: Seconds | None = None
+    """Longest time of training in all attempts together, in seconds; time in a queue, waiting or suspended does not
+    count. Default: none."""
+    pending_deadline_seconds: Seconds | None = None
+    """Longest time an attempt may hold cards or wait for them without starting, in seconds; time in Kueue's queue does
+    not count. Default: none."""
+    ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=MAX_SECONDS)] = None
+    """Seconds after the end until Jobs and pods are deleted; the object stays. Default: none, they are kept."""
     scheduling: Scheduling | None = None
     """How the pods are placed. Default: the cluster's ways."""
     trainer: Trainer | None = None

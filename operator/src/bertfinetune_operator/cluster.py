@@ -2,15 +2,19 @@
 
 import json
 import os
-from collections.abc import Awaitable
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from kubernetes.aio import client, config
-from kubernetes.aio.client.exceptions import ApiException
 
 from bertfinetune_operator import contract
-from bertfinetune_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from bertfinetune_operator.errors import (
+    ClusterError,
+    ConflictError,
+    NotFoundError,
+    OverloadedError,
+    RefusedError,
+)
 from bertfinetune_operator.jobs import Manifest
 from bertfinetune_operator.metrics import Metrics
 from bertfinetune_operator.observe import Object
@@ -23,18 +27,45 @@ ERRORS: dict[int, type[ClusterError]] = {
     422: RefusedError,
 }
 
-BERTFINETUNES = (contract.GROUP, contract.VERSION, contract.PLURAL)
-JOBS = ("batch", "v1", "jobs")
-EVENTS = ("events.k8s.io", "v1", "events")
-
 REQUEST_TIMEOUT = 10.0
 """Seconds; the work queue tries again."""
 
+LOG_LINES = 100
+"""Lines of a log that are read to find its end."""
+
+MAX_LOG_BYTES = 262_144
+"""Most that is read of a log: a line may have any length."""
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class Resource(NamedTuple):
+    """A kind as the API server's paths name it; kopf takes it as the three strings it is."""
+
+    group: str
+    version: str
+    plural: str
+
+    def path(self, namespace: str | None = None, *parts: str) -> str:
+        """The path of the collection, or of what `parts` name in it."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        inside = f"/namespaces/{namespace}" if namespace else ""
+        return "/".join((f"{root}{inside}/{self.plural}", *parts))
+
+
+BERTFINETUNES = Resource(contract.GROUP, contract.VERSION, contract.PLURAL)
+JOBS = Resource("batch", "v1", "jobs")
+PODS = Resource("", "v1", "pods")
+EVENTS = Resource("events.k8s.io", "v1", "events")
+LEASES = Resource("coordination.k8s.io", "v1", "leases")
+POD_GROUPS = Resource("scheduling.volcano.sh", "v1beta1", "podgroups")
+
 
 class Cluster:
-    """Requests to the API server, by the client's custom-objects API: it serves any group, and plain dicts."""
+    """Requests to the API server."""
 
-    def __init__(self, api: client.CustomObjectsApi, metrics: Metrics) -> None:
+    def __init__(self, api: client.ApiClient, metrics: Metrics) -> None:
         self._api = api
         self._metrics = metrics
 
@@ -45,16 +76,16 @@ class Cluster:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
         else:
             await config.load_kube_config()  # type: ignore[no-untyped-call]
-        return cls(client.CustomObjectsApi(), metrics)
+        return cls(client.ApiClient(), metrics)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.api_client.close()
+        await self._api.close()  # type: ignore[no-untyped-call]
 
-    async def require_crd(self) -> None:
-        """Raise ClusterError with the remedy if the BertFinetune API cannot be read."""
+    async def require_crd(self, namespace: str | None = None) -> None:
+        """Raise ClusterError with the remedy if the BertFinetune API cannot be read, everywhere or in one namespace."""
         try:
-            await self._call("list", self._api.list_cluster_custom_object(*BERTFINETUNES, limit=1))
+            await self._request("list", BERTFINETUNES.path(namespace), {"limit": "1"})
         except NotFoundError as error:
             raise NotFoundError(
                 f"the API {contract.GROUP}/{contract.VERSION} is not served: install the CRD first"
@@ -62,12 +93,19 @@ class Cluster:
 
     async def create_job(self, job: Manifest) -> Object:
         """Create a Job and return it as stored; raise ConflictError or RefusedError."""
-        namespace = job["metadata"]["namespace"]
-        return await self._call("create", self._api.create_namespaced_custom_object(*_at(JOBS, namespace), job))
+        return await self._object("create", JOBS.path(job["metadata"]["namespace"]), body=job)
 
     async def get_job(self, namespace: str, name: str) -> Object:
         """Read a Job; raise NotFoundError."""
-        return await self._call("get", self._api.get_namespaced_custom_object(*_at(JOBS, namespace), name))
+        return await self._object("get", JOBS.path(namespace, name))
+
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete the Job of this uid and let its pods end after it; does nothing if it is gone."""
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self._request("delete", JOBS.path(namespace, name), body=options)
+        except (NotFoundError, ConflictError):
+            return
 
     async def patch_status(self, obj: Object, status: dict[str, Any]) -> Object:
         """Merge `status` into the object's status and return the object.
@@ -77,42 +115,98 @@ class Cluster:
         """
         meta = obj["metadata"]
         body = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "status": status}
-        request = self._api.patch_namespaced_custom_object_status(
-            *_at(BERTFINETUNES, meta["namespace"]), meta["name"], body, _content_type="application/merge-patch+json"
-        )
-        return await self._call("patch", request)
+        return await self._object("patch", BERTFINETUNES.path(meta["namespace"], meta["name"], "status"), body=body)
 
     async def create_event(self, event: Manifest) -> None:
         """Create an event; one that exists already is the same one."""
-        namespace = event["metadata"]["namespace"]
         try:
-            await self._call("create", self._api.create_namespaced_custom_object(*_at(EVENTS, namespace), event))
+            await self._request("create", EVENTS.path(event["metadata"]["namespace"]), body=event)
         except ConflictError:
             return
 
-    async def _call(self, verb: str, request: Awaitable[Any]) -> Manifest:
-        code = "error"
+    async def log_tail(self, namespace: str, pod: str, container: str, max_bytes: int) -> str:
+        """The end of a container's log, at most `max_bytes` of UTF-8; "" if there is none or its node is gone."""
+        query = {"container": container, "tailLines": str(LOG_LINES), "limitBytes": str(MAX_LOG_BYTES)}
         try:
-            answer: Manifest = await request
-            code = "200"
-            return answer
-        except ApiException as error:
-            code = str(error.status)
-            raise ERRORS.get(error.status, ClusterError)(_message(error)) from error
+            log = await self._request("get", PODS.path(namespace, pod, "log"), query)
+        except (NotFoundError, RefusedError, OverloadedError):
+            return ""
+        return log.strip()[-max_bytes:].decode(errors="ignore")
+
+    async def newest_warning(self, namespace: str, uid: str) -> str:
+        """The note of the newest warning about the object of this uid, or ""."""
+        query = {"fieldSelector": f"regarding.uid={uid},type=Warning"}
+        try:
+            events = (await self._object("list", EVENTS.path(namespace), query))["items"]
+        except RefusedError:
+            return ""
+        newest: Object = max(events, key=_seen_at, default={})
+        return str(newest.get("note") or "")
+
+    async def pod_group(self, namespace: str, name: str) -> Object | None:
+        """Volcano's PodGroup, or None where there is none to be read."""
+        try:
+            return await self._object("get", POD_GROUPS.path(namespace, name))
+        except (NotFoundError, RefusedError):
+            return None
+
+    async def _object(
+        self, verb: str, path: str, query: dict[str, str] | None = None, body: Manifest | None = None
+    ) -> Object:
+        answer: Object = json.loads(await self._request(verb, path, query, body))
+        return answer
+
+    async def _request(
+        self, verb: str, path: str, query: dict[str, str] | None = None, body: Manifest | None = None
+    ) -> bytes:
+        """The one request: by the client's own connection and credentials, without its models of every kind."""
+        code = "error"
+        headers = {"Accept": JSON, "Content-Type": MERGE_PATCH if verb == "patch" else JSON}
+        try:
+            request = await self._api.param_serialize(
+                METHODS[verb], path, None, query, headers, body, auth_settings=["BearerToken"]
+            )
+            answer = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
+            content: bytes = await answer.read()  # type: ignore[no-untyped-call]
+            code = str(answer.status)
+            if answer.status >= 300:
+                raise _error(answer.status, answer.headers.get("Retry-After", ""), content)
+            return content
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterError(str(error) or type(error).__name__) from error
         finally:
             self._metrics.api_requests.labels(verb, code).inc()
 
+    async def get_lease(self, namespace: str, name: str) -> Object:
+        """Read a Lease; raise NotFoundError."""
+        return await self._object("get", LEASES.path(namespace, name))
 
-def _message(error: ApiException) -> str:
-    """The sentence in the Status object the API server answers with, or whatever came instead."""
+    async def create_lease(self, namespace: str, name: str, spec: dict[str, Any]) -> Object:
+        """Create a Lease and return it as stored; raise ConflictError if there is one."""
+        lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}, "spec": spec}
+        return await self._object("create", LEASES.path(namespace), body=lease)
+
+    async def replace_lease(self, lease: Object, spec: dict[str, Any]) -> Object:
+        """Replace a Lease's spec and return it as stored; raise ConflictError unless it is still at its version."""
+        meta = lease["metadata"]
+        return await self._object("update", LEASES.path(meta["namespace"], meta["name"]), body={**lease, "spec": spec})
+
+
+METHODS = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+
+
+def _error(status: int, retry_after: str, body: bytes) -> ClusterError:
+    """The error with the sentence in the Status object the API server answers with, or with whatever came instead."""
     try:
-        return str(json.loads(error.body or "")["message"])
-    except (TypeError, ValueError, KeyError):
-        return f"{error.status} {error.reason}"
+        message = str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        message = f"{status} {body[:200].decode(errors='replace')}"
+    fallback = OverloadedError if status >= 429 else ClusterError
+    error = ERRORS.get(status, fallback)(message)
+    error.retry_after = float(retry_after) if retry_after.isdecimal() else 0.0
+    return error
 
 
-def _at(resource: tuple[str, str, str], namespace: str) -> tuple[str, str, str, str]:
-    group, version, plural = resource
-    return group, version, namespace, plural
+def _seen_at(event: Object) -> str:
+    series = event.get("series") or {}
+    return str(series.get("lastObservedTime") or event.get("deprecatedLastTimestamp") or event.get("eventTime") or "")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from bertfinetune_operator import contract, naming
 from bertfinetune_operator.api import BertFinetune, BertFinetuneSpec
-from bertfinetune_operator.model import Model, cel
+from bertfinetune_operator.model import cel
 from bertfinetune_operator.status import BertFinetuneStatus
 
 Schema = dict[str, Any]
@@ -107,10 +107,12 @@ def model_schema(model: type[BaseModel]) -> Schema:
     return structural(schema, schema.get("$defs", {}), model.__name__)
 
 
-def immutability(model: type[Model]) -> list[dict[str, str]]:
-    """One transition rule per field of the spec: a Job's pod template cannot change, so its ingredients must not."""
+def immutability(model: type[BertFinetuneSpec]) -> list[dict[str, str]]:
+    """One transition rule for each field of the spec that a Job is made of: its pod template cannot change."""
     entries = []
-    for field in model.model_fields.values():
+    for name, field in model.model_fields.items():
+        if name in model.MUTABLE:
+            continue
         new, old = f"self.{field.alias}", f"oldSelf.{field.alias}"
         same = f"{new} == {old}"
         if field.default is None:
@@ -122,7 +124,8 @@ def immutability(model: type[Model]) -> list[dict[str, str]]:
 
 def build_crd() -> dict[str, Any]:
     """The whole CustomResourceDefinition, ready for the API server."""
-    spec = model_schema(BertFinetuneSpec) | {"x-kubernetes-validations": immutability(BertFinetuneSpec)}
+    spec = model_schema(BertFinetuneSpec)
+    spec["x-kubernetes-validations"] += immutability(BertFinetuneSpec)
     schema = {
         "type": "object",
         "description": BertFinetune.__doc__,

@@ -1,17 +1,30 @@
 """What to do for an object, given what is seen of it. Pure and total; deciding again on the outcome yields nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from bertfinetune_operator.api import BertFinetune, ObjectMeta
+from bertfinetune_operator.api import BertFinetune
 from bertfinetune_operator.jobs import Manifest, build_job
-from bertfinetune_operator.observe import Object, Observed, PodView
-from bertfinetune_operator.record import Stage, advance, merge_patch, with_duration
+from bertfinetune_operator.observe import JobView, Object, Observed, Question
+from bertfinetune_operator.policy import attempts, cleanup, deadlines, ending, node_loss, suspend, watching
+from bertfinetune_operator.record import advance, merge_patch, rejected, with_duration
+from bertfinetune_operator.run import Run, Verdict
 from bertfinetune_operator.settings import Settings
-from bertfinetune_operator.status import FINISHED, BertFinetuneStatus, Failure, Phase, Result
+from bertfinetune_operator.status import FINISHED, BertFinetuneStatus
+
+POLICIES: tuple[Callable[[Run], Verdict | None], ...] = (
+    ending.verdict,
+    suspend.verdict,
+    node_loss.verdict,
+    deadlines.verdict,
+    attempts.verdict,
+    watching.verdict,
+)
+"""In order: the first that has something to say decides; the last always has."""
 
 
 class Event(NamedTuple):
@@ -20,121 +33,86 @@ class Event(NamedTuple):
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
+    attempt: int = 0
+    """One event a reason and attempt, however often its message changes."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do for one object, in this order: create the Job, patch the status, post the events."""
+    """What to do for one object, in this order: ask and decide again; create, patch the status, post events, delete."""
 
-    job: Manifest | None = None
+    ask: tuple[Question, ...] = ()
+    create: Manifest | None = None
     status_patch: dict[str, Any] | None = None
     """JSON merge patch (RFC 7396) of .status; None if nothing changed."""
+    is_urgent: bool = False
+    """Whether the patch must not wait to be merged with the next one."""
     events: tuple[Event, ...] = ()
+    delete: tuple[JobView, ...] = ()
+    wake_at: datetime | None = None
+    """When to decide again, although nothing happened."""
 
 
 def decide(raw: Object, observed: Observed, settings: Settings, now: datetime) -> Decision:
     """Decide what `raw`, a BertFinetune as the API server stores it, needs at time `now`.
 
-    A finished or a vanishing object needs nothing, whatever became of its children.
+    A vanishing object needs nothing, a finished one at most that its Jobs are deleted, whatever became of them.
     """
+    now = now.astimezone(UTC).replace(microsecond=0)  # the resolution of Kubernetes' times
     recorded = raw.get("status") or {}
-    if recorded.get("phase") in FINISHED or raw["metadata"].get("deletionTimestamp"):
+    if raw["metadata"].get("deletionTimestamp"):
         return Decision()
+    if recorded.get("phase") in FINISHED:
+        ended_at = datetime.fromisoformat(recorded["completionTime"])
+        delete, wake_at = cleanup.due(raw["spec"].get("ttlSecondsAfterFinished"), ended_at, observed, now)
+        return Decision(delete=delete, wake_at=wake_at)
     current = BertFinetuneStatus.model_validate(recorded)
-    job = None
     try:
         obj = BertFinetune.model_validate(raw)
     except ValidationError as error:
-        stage = Stage("Failed", "InvalidSpec", f"{_sentence(error)}: delete the object and create it again")
-    else:
-        job = None if observed.job else build_job(obj, settings)
-        stage = stage_of(observed, current)
-    new = advance(current, stage, ObjectMeta.model_validate(raw["metadata"]), observed, now)
-    if new == current:
-        return Decision(job)
+        new = rejected(current, raw["metadata"].get("generation", 1), _sentence(error), now)
+        return Decision(status_patch=_patch(recorded, new, now), is_urgent=True, events=events_of(current, new))
+    run = Run(obj, current, observed, now)
+    verdict = next(verdict for policy in POLICIES if (verdict := policy(run)))
+    if verdict.ask:
+        return Decision(ask=verdict.ask)
+    new = advance(run, verdict)
+    create = build_job(obj, new, settings) if verdict.create else None
+    patch = None if new == current else _patch(recorded, new, now)
+    urgent = new.phase in FINISHED or current.phase is None or bool(verdict.delete)
+    return Decision((), create, patch, urgent, events_of(current, new), verdict.delete, verdict.wake_at)
+
+
+def _patch(recorded: Object, new: BertFinetuneStatus, now: datetime) -> dict[str, Any]:
     desired = with_duration(new, now).model_dump(mode="json", by_alias=True, exclude_none=True)
-    return Decision(job, merge_patch(recorded, desired), events_of(current, new))
-
-
-def stage_of(observed: Observed, current: BertFinetuneStatus) -> Stage:
-    """The stage of a run. A Job's end counts only once its last pod's end is seen too: the pod carries the reason."""
-    job, pod = observed.job, observed.pod
-    failure = observed.failure or current.last_failure
-    if observed.refusal:
-        return Stage("Pending", "JobRefused", observed.refusal)
-    if job and job.state != "Active" and not (pod and pod.state in ("Waiting", "Running")):
-        return (
-            _succeeded(observed.result or current.result)
-            if job.state == "Complete"
-            else _failed(job.reason, job.message, failure)
-        )
-    if pod is None or pod.state == "Waiting":
-        return _waiting(pod, failure)
-    if pod.state == "Running":
-        return _running(observed)
-    if pod.failure:
-        return Stage("Retrying", pod.failure.class_, _describe(pod.failure))
-    return Stage("Running", "Finished", "the trainer has finished, waiting for the Job to complete")
-
-
-def _waiting(pod: PodView | None, failure: Failure | None) -> Stage:
-    phase: Phase = "Retrying" if failure else "Pending"
-    if pod and pod.reason:
-        return Stage(phase, pod.reason, pod.message)
-    if failure:
-        return Stage(phase, failure.class_, _describe(failure))
-    return Stage(phase, "PodPending", "waiting for the pod to start" if pod else "waiting for the Job's first pod")
-
-
-def _running(observed: Observed) -> Stage:
-    phase = observed.progress.phase if observed.progress else "Preparing"
-    match phase:
-        case "Training":
-            return Stage("Running", phase, "the trainer is training")
-        case "Evaluating":
-            return Stage("Running", phase, "the trainer is evaluating")
-        case "Finished":
-            return Stage("Running", phase, "the trainer is writing its result")
-    return Stage("Preparing", "Preparing", "the trainer is loading model and data")
-
-
-def _succeeded(result: Result | None) -> Stage:
-    if result is None:
-        return Stage(
-            "Succeeded", "ResultMissing", "no readable result was left behind: see result.json in the output folder"
-        )
-    scores = {
-        "accuracy": result.accuracy,
-        "mismatched": result.accuracy_mismatched,
-        "F1": result.f1,
-        "Matthews": result.matthews,
-        "Pearson": result.pearson,
-        "Spearman": result.spearman,
-    }
-    parts = [f"{name} {score:.4f}" for name, score in scores.items() if score is not None]
-    collapsed = [f"collapsed: {result.collapse_reason}"] if result.collapsed else []
-    return Stage("Succeeded", "Succeeded", ", ".join(parts + collapsed))
-
-
-def _failed(reason: str, message: str, failure: Failure | None) -> Stage:
-    if failure is None:
-        return Stage("Failed", reason or "JobFailed", message or "the Job failed: see kubectl describe job")
-    return Stage("Failed", failure.class_, _describe(failure))
-
-
-def _describe(failure: Failure) -> str:
-    where = f" on {failure.node}" if failure.node else ""
-    how = f"exited {failure.exit_code}" if failure.exit_code is not None else "failed"
-    return f"pod {failure.pod}{where} {how}: {failure.message}"
+    return merge_patch(recorded, desired)
 
 
 def _sentence(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
 
 
+WARNINGS = frozenset({"Failed", "Retrying", "Pending"})
+"""Phases worth a warning."""
+
+PASSING = frozenset({"PodPending", "Stopping", "Fetching"})
+"""Reasons of Pending that need nobody's help, and so no event."""
+
+VERDICTS = frozenset({("Collapsed", "True"), ("AccuracyReached", "False")})
+"""Conditions, with their status, that make an event of their own."""
+
+
 def events_of(current: BertFinetuneStatus, new: BertFinetuneStatus) -> tuple[Event, ...]:
-    """One event for each change of phase."""
-    if new.phase == current.phase:
-        return ()
-    kind: Literal["Normal", "Warning"] = "Warning" if new.phase in ("Failed", "Retrying") else "Normal"
-    return (Event(kind, str(new.phase), f"{new.reason}: {new.message}"),)
+    """An event for each change of phase, for each reason to wait that somebody may remove, and for bad results."""
+    events = []
+    is_stuck = new.phase == "Pending" and new.reason != current.reason and new.reason not in PASSING
+    if is_stuck or new.phase not in (current.phase, "Pending"):
+        kind: Literal["Normal", "Warning"] = "Warning" if new.phase in WARNINGS else "Normal"
+        events.append(Event(kind, str(new.phase), f"{new.reason}: {new.message}", new.attempt))
+    before = {(condition.type, condition.status) for condition in current.conditions or ()}
+    events += [
+        Event("Warning", condition.reason, condition.message, new.attempt)
+        for condition in new.conditions or ()
+        if (condition.type, condition.status) in VERDICTS - before
+    ]
+    return tuple(events)

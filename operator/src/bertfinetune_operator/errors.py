@@ -8,6 +8,9 @@ class SettingsError(ValueError):
 class ClusterError(Exception):
     """The API server could not do what it was asked; the same request may succeed later."""
 
+    retry_after = 0.0
+    """Seconds the API server wants to be left alone."""
+
 
 class NotFoundError(ClusterError):
     """The object does not exist (any more)."""
@@ -19,3 +22,7 @@ class ConflictError(ClusterError):
 
 class RefusedError(ClusterError):
     """The API server understood the request and says no: quota, policy or an invalid field."""
+
+
+class OverloadedError(ClusterError):
+    """The API server is there and cannot answer now: 429 or 5xx."""

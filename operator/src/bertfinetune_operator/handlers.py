@@ -3,59 +3,86 @@
 Low-level `on.event` handlers leave no finalizer and no annotation behind: objects can be deleted without the operator.
 """
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
+import aiohttp
 import kopf
+from aiohttp import ClientMiddlewareType
 
 from bertfinetune_operator import naming
-from bertfinetune_operator.cluster import BERTFINETUNES, JOBS
+from bertfinetune_operator.cluster import BERTFINETUNES, JOBS, PODS
 from bertfinetune_operator.index import Index, Key, key_of
 from bertfinetune_operator.queue import WorkQueue
 
-PODS = ("", "v1", "pods")
+WATCHED = (BERTFINETUNES, JOBS, PODS)
 
 LIST_CHUNK = 500
 """Objects in one page of an initial list."""
 
 
-def configure(settings: kopf.OperatorSettings) -> None:
+SERVER_TIMEOUT = 300
+"""Seconds after which the API server ends a watch and kopf resumes it where it was: no connection lives for ever."""
+
+
+def configure(settings: kopf.OperatorSettings, watch_timeout: float) -> None:
     """The framework's settings: server-side selectors, paged lists, no events and no annotations of its own."""
     for resource in (JOBS, PODS):
         settings.watching.label_selectors[resource] = naming.CHILD_SELECTOR
     settings.watching.chunk_size = LIST_CHUNK
-    settings.watching.connect_timeout = 10
+    settings.watching.connect_timeout = settings.networking.connect_timeout = 10
+    settings.watching.inactivity_timeout = watch_timeout
+    settings.watching.server_timeout = SERVER_TIMEOUT
+    settings.watching.client_timeout = SERVER_TIMEOUT + 60
     settings.networking.request_timeout = 30
     settings.posting.enabled = False
     settings.scanning.disabled = True  # else kopf watches every CRD and namespace
 
 
-def register(index: Index, queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
-    """A registry whose handlers feed `index` and `queue`.
+def register(
+    index: Index, queue: WorkQueue[Key], listeners: Sequence[ClientMiddlewareType], watch_timeout: float
+) -> kopf.OperatorRegistry:
+    """A registry whose handlers feed `index` and `queue`, with a connection that `listeners` listen to.
 
     kopf runs every `index` handler of the initial lists before the first `event` handler, so that no pass ever sees an
     object without the children it has.
     """
     registry = kopf.OperatorRegistry()
 
+    @functools.cache  # the same credentials are the same session, which kopf does not try again once it was refused
+    def connect(credentials: kopf.ConnectionInfo) -> kopf.AiohttpSession:
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=credentials.as_ssl_context()),
+            headers=credentials.as_http_headers(),
+            proxy=credentials.proxy_url,
+            middlewares=listeners,
+        )
+        return kopf.AiohttpSession(
+            server=credentials.server, default_namespace=credentials.default_namespace, aiohttp_session=session
+        )
+
     @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
+        credentials = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return connect(credentials) if credentials else None
 
     @kopf.on.startup(registry=registry)
-    def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings)
+    async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings, watch_timeout)
 
-    def remember(body: kopf.Body, **_: Any) -> None:
+    # coroutines: kopf runs plain functions on threads, and index and queue belong to the event loop
+    async def remember(body: kopf.Body, **_: Any) -> None:
         index.put(dict(body))
 
-    def wake(event: kopf.RawEvent, **_: Any) -> None:
+    async def wake(event: kopf.RawEvent, **_: Any) -> None:
         raw = event["object"]
         if event["type"] == "DELETED":
             index.discard(raw)
         if key := key_of(raw):
             queue.add(key)
 
-    for resource in (BERTFINETUNES, JOBS, PODS):
+    for resource in WATCHED:
         kopf.index(*resource, id=f"remember-{resource[2]}", registry=registry)(remember)
         kopf.on.event(*resource, id=f"wake-{resource[2]}", registry=registry)(wake)
     return registry

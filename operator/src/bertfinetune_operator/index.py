@@ -1,14 +1,37 @@
 """The in-memory picture of the cluster: every BertFinetune with its Job, its pods and its newest progress report."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from bertfinetune_operator import contract, naming
-from bertfinetune_operator.observe import Object, Observed, observe
+from bertfinetune_operator.observe import (
+    JobView,
+    Object,
+    Observed,
+    PodView,
+    ProgressView,
+    Question,
+    observe,
+    view_job,
+    view_pod,
+)
+from bertfinetune_operator.status import FINISHED
 
-UNREAD_METADATA = frozenset({"managedFields", "annotations"})
+ViewT = TypeVar("ViewT", JobView, PodView)
+
+READ_METADATA = frozenset({"name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp"}) | {
+    "deletionTimestamp"
+}
+"""What is read of an object's metadata."""
+
+READ_WHEN_FINISHED = {
+    "spec": frozenset({"task", "accelerator", "ttlSecondsAfterFinished"}),
+    "status": frozenset({"phase", "completionTime", "progress", "result"}),
+}
+"""What is still read of an object that has finished: most objects have, and there may be ten thousand of them."""
 
 
 class Key(NamedTuple):
@@ -18,22 +41,32 @@ class Key(NamedTuple):
     uid: str
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """What is known under one key."""
 
     obj: Object | None = None
-    job: Object | None = None
-    pods: dict[str, Object] = field(default_factory=dict)
+    jobs: dict[str, JobView] = field(default_factory=dict)
     """By name."""
-    reports: dict[str, Object] = field(default_factory=dict)
+    pods: dict[str, PodView] = field(default_factory=dict)
+    """By name; none once the object has finished."""
+    reports: dict[str, ProgressView] = field(default_factory=dict)
     """The newest progress report of each pod, by the pod's name."""
     refusal: str | None = None
     """Why the API server refused to create the Job, if it did."""
+    answers: dict[Question, str] = field(default_factory=dict)
+    """What was asked about the children."""
+    changed_at: float | None = None
+    """Since when a change of the status waits to be written, in seconds of the shell's clock."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the object has reached its end."""
+        return self.obj is not None and self.obj.get("status", {}).get("phase") in FINISHED
 
     def observed(self) -> Observed:
         """The entry as a decision sees it."""
-        return observe(self.job, self.pods.values(), self.reports, self.refusal)
+        return observe(self.jobs.values(), self.pods.values(), self.reports, self.refusal, self.answers)
 
 
 def key_of(raw: Object) -> Key | None:
@@ -53,14 +86,17 @@ class Index:
         """Keep an object, unless a newer version of it is here already."""
         if (key := key_of(raw)) is None:
             return
-        entry, name = self._entries[key], raw["metadata"]["name"]
+        entry = self._entries[key]
         match raw["kind"]:
             case contract.KIND:
-                entry.obj = _newer(entry.obj, raw)
+                if entry.obj is None or _supersedes(raw, entry.obj):
+                    entry.obj = _slim(raw)
+                if entry.is_finished:
+                    entry.pods, entry.reports, entry.answers = {}, {}, {}
             case "Job" if _owned_by(raw, key.uid):
-                entry.job = _newer(entry.job, raw)
-            case "Pod":
-                entry.pods[name] = _newer(entry.pods.get(name), raw)
+                _keep(entry.jobs, view_job(raw))
+            case "Pod" if not entry.is_finished:
+                _keep(entry.pods, view_pod(raw))
 
     def discard(self, raw: Object) -> None:
         """Forget an object that was deleted."""
@@ -70,19 +106,19 @@ class Index:
         match raw["kind"]:
             case contract.KIND:
                 entry.obj = None
-            case "Job" if entry.job and entry.job["metadata"]["uid"] == raw["metadata"]["uid"]:
-                entry.job = None
+            case "Job":
+                _forget(entry.jobs, raw)
             case "Pod":
-                entry.pods.pop(raw["metadata"]["name"], None)
+                _forget(entry.pods, raw)
                 entry.reports.pop(raw["metadata"]["name"], None)
-        if not (entry.obj or entry.job or entry.pods):
+        if not (entry.obj or entry.jobs or entry.pods):
             del self._entries[key]
 
     def get(self, key: Key) -> Entry | None:
         """What is known under a key, or None."""
         return self._entries.get(key)
 
-    def report(self, key: Key, pod: str, report: Object) -> bool:
+    def report(self, key: Key, pod: str, report: ProgressView) -> bool:
         """Keep the newest progress report of a pod; True if it is news."""
         entry = self._entries.get(key)
         if entry is None or pod not in entry.pods or entry.reports.get(pod) == report:
@@ -94,11 +130,11 @@ class Index:
         """Every BertFinetune."""
         return (entry.obj for entry in self._entries.values() if entry.obj)
 
-    def running(self) -> Iterator[tuple[Key, Object]]:
+    def running(self) -> Iterator[tuple[Key, PodView]]:
         """Every pod of a BertFinetune that runs, and so can be asked for its progress."""
         for key, entry in self._entries.items():
             for pod in entry.pods.values():
-                if entry.obj and pod["status"].get("phase") == "Running" and pod["status"].get("podIP"):
+                if entry.obj and pod.state == "Running" and pod.ip:
                     yield key, pod
 
 
@@ -107,21 +143,38 @@ def _owned_by(raw: Object, uid: str) -> bool:
     return any(owner["uid"] == uid and owner.get("controller") for owner in raw["metadata"].get("ownerReferences", ()))
 
 
-def _newer(old: Object | None, new: Object) -> Object:
-    """The newer of two versions; an object of another uid is a new one. Versions are ordered integers (KEP-5504)."""
-    if old and old["metadata"]["uid"] == new["metadata"]["uid"] and _version(old) > _version(new):
-        return old
-    return _slim(new)
+def _keep(children: dict[str, ViewT], new: ViewT) -> None:
+    """Keep a child, unless a newer version of it is here already."""
+    old = children.get(new.name)
+    if old is None or old.uid != new.uid or old.version <= new.version:
+        children[new.name] = new
+
+
+def _forget(children: dict[str, ViewT], raw: Object) -> None:
+    """Drop a child, unless another one has taken its name meanwhile."""
+    meta = raw["metadata"]
+    if (known := children.get(meta["name"])) and known.uid == meta["uid"]:
+        del children[meta["name"]]
+
+
+def _supersedes(new: Object, old: Object) -> bool:
+    """Whether `new` is not older than `old`. Versions are ordered integers (KEP-5504)."""
+    return int(new["metadata"]["resourceVersion"]) >= int(old["metadata"]["resourceVersion"])
 
 
 def _slim(raw: Object) -> Object:
     """The object without what nobody reads here: most of the memory that ten thousand of them would take."""
-    slim = dict(raw)
-    slim["metadata"] = {key: value for key, value in raw["metadata"].items() if key not in UNREAD_METADATA}
-    if raw["kind"] != contract.KIND:
-        slim["spec"] = {key: value for key, value in raw.get("spec", {}).items() if key == "nodeName"}
+    parts = {name: raw[name] for name in ("kind", "metadata", "spec", "status") if name in raw}
+    parts["metadata"] = {key: value for key, value in raw["metadata"].items() if key in READ_METADATA}
+    if parts.get("status", {}).get("phase") in FINISHED:
+        for name, read in READ_WHEN_FINISHED.items():
+            parts[name] = {key: value for key, value in parts[name].items() if key in read}
+    slim: Object = _shared(parts)
     return slim
 
 
-def _version(raw: Object) -> int:
-    return int(raw["metadata"]["resourceVersion"])
+def _shared(value: Any) -> Any:
+    """The value with one copy of each key in all objects: JSON makes new ones for each document."""
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(inner) for key, inner in value.items()}
+    return [_shared(inner) for inner in value] if isinstance(value, list) else value

@@ -1,11 +1,13 @@
-"""The Job of a BertFinetune: a pure function from object and settings to manifest."""
+"""The Job of an attempt: a pure function from object, status and settings to manifest."""
 
 from typing import Any
 
 from bertfinetune_operator import accelerator, contract, naming
-from bertfinetune_operator.api import BertFinetune, Source
+from bertfinetune_operator.api import BertFinetune, Uri, Volume
 from bertfinetune_operator.pods import Trainer
+from bertfinetune_operator.recipe import training_of
 from bertfinetune_operator.settings import Settings
+from bertfinetune_operator.status import BertFinetuneStatus
 
 Manifest = dict[str, Any]
 
@@ -16,10 +18,21 @@ TERMINATION_GRACE_SECONDS = 120
 """Time a stopped trainer has to finish its step and save a checkpoint."""
 
 
-def build_job(obj: BertFinetune, settings: Settings) -> Manifest:
-    """The batch/v1 Job that trains what `obj` asks for, owned by it. Equal input gives an equal manifest."""
+VOLCANO = "volcano"
+"""Name of Volcano's scheduler."""
+
+KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"
+VOLCANO_QUEUE = "scheduling.volcano.sh/queue-name"
+VOLCANO_GROUP_SIZE = "scheduling.volcano.sh/group-min-member"
+
+
+def build_job(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings) -> Manifest:
+    """The batch/v1 Job of the attempt that `status` names, owned by `obj`. Equal input gives an equal manifest.
+
+    It has one pod and does not retry failures, since an attempt is one try; it does replace a pod that was disrupted.
+    """
     meta = obj.metadata
-    labels = naming.child_labels(meta.name, meta.uid)
+    labels = naming.child_labels(meta.name, meta.uid, status.attempt)
     owner = {
         "apiVersion": naming.API_VERSION,
         "kind": contract.KIND,
@@ -28,40 +41,46 @@ def build_job(obj: BertFinetune, settings: Settings) -> Manifest:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {
-            "name": naming.job_name(meta.name, meta.uid),
-            "namespace": meta.namespace,
-            "labels": labels,
-            "ownerReferences": [owner],
-        },
-        "spec": {
-            "backoffLimit": obj.spec.backoff_limit,
-            "podReplacementPolicy": "Failed",
-            "podFailurePolicy": _pod_failure_policy(),
-            "template": {"metadata": {"labels": labels}, "spec": _pod_spec(obj, settings)},
-        },
+    template_meta: Manifest = {"labels": labels}
+    job_meta: Manifest = {
+        "name": naming.job_name(meta.name, meta.uid, status.attempt),
+        "namespace": meta.namespace,
+        "labels": labels,
+        "ownerReferences": [owner],
     }
+    spec: Manifest = {
+        "backoffLimit": 0,
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": _pod_failure_policy(),
+        "template": {"metadata": template_meta, "spec": _pod_spec(obj, status, settings)},
+    }
+    scheduling = obj.spec.scheduling
+    if scheduling and scheduling.queue:
+        if (
+            scheduling.scheduler_name == VOLCANO
+        ):  # it makes a PodGroup of the Job's pods and asks their Job for its size
+            job_meta["annotations"] = {VOLCANO_GROUP_SIZE: "1"}
+            template_meta["annotations"] = {VOLCANO_QUEUE: scheduling.queue}
+        else:  # Kueue sets suspend to false when there is room for the Job, and to true to preempt it
+            job_meta["labels"] = labels | {KUEUE_QUEUE: scheduling.queue}
+            spec["suspend"] = True
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": job_meta, "spec": spec}
 
 
 def _pod_failure_policy() -> Manifest:
-    """An eviction or preemption is nobody's fault; a failure that the same input would repeat ends the Job."""
-    permanent = {
-        "containerName": contract.CONTAINER_NAME,
-        "operator": "In",
-        "values": list(contract.PERMANENT_EXIT_CODES),
-    }
+    """A failure that the same input would repeat ends the Job; a disruption or a stop on demand is nobody's fault."""
+    permanent = {"operator": "In", "values": list(contract.PERMANENT_EXIT_CODES)}
+    interrupted = {"operator": "In", "values": [contract.EXIT_INTERRUPTED]}
     return {
         "rules": [
             {"action": "FailJob", "onExitCodes": permanent},
             {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            {"action": "Ignore", "onExitCodes": interrupted},
         ]
     }
 
 
-def _pod_spec(obj: BertFinetune, settings: Settings) -> Manifest:
+def _pod_spec(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings) -> Manifest:
     trainer = obj.spec.trainer or Trainer()
     scheduling = obj.spec.scheduling
     pod: Manifest = {
@@ -77,7 +96,7 @@ def _pod_spec(obj: BertFinetune, settings: Settings) -> Manifest:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(obj, trainer, settings)],
+        "containers": [_container(obj, status, trainer, settings)],
         "volumes": [
             _volume("model", obj.spec.model.source),
             _volume("data", obj.spec.data.source),
@@ -85,27 +104,28 @@ def _pod_spec(obj: BertFinetune, settings: Settings) -> Manifest:
             {"name": "tmp", "emptyDir": {}},
         ],
     }
+    if fetchers := _fetchers(obj, trainer, settings):
+        pod["initContainers"] = fetchers
+    if status.avoided_nodes:
+        pod["affinity"] = {"nodeAffinity": _away_from(status.avoided_nodes)}
     if trainer.image_pull_secrets:
         pod["imagePullSecrets"] = [secret.model_dump() for secret in trainer.image_pull_secrets]
     if scheduling:
-        pod |= scheduling.model_dump(by_alias=True, exclude_none=True)
+        pod |= scheduling.model_dump(by_alias=True, exclude_none=True, exclude={"queue"})
     return pod
 
 
-def _container(obj: BertFinetune, trainer: Trainer, settings: Settings) -> Manifest:
-    device = accelerator.ACCELERATORS[obj.spec.accelerator.type]
-    resources = trainer.resources.model_dump(exclude_none=True) if trainer.resources else {}
-    if device.limits:
-        resources["limits"] = resources.get("limits", {}) | device.limits
-    env = [variable.model_dump() for variable in trainer.env or []]
-    env += [{"name": name, "value": value} for name, value in accelerator.environment(device, obj.metadata.uid).items()]
+def _away_from(nodes: list[str]) -> Manifest:
+    """Node affinity by name, one in each expression: a preference, since the site may have no other node."""
+    fields = [{"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in nodes]
+    return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": {"matchFields": fields}}]}
+
+
+def _common(obj: BertFinetune, trainer: Trainer, settings: Settings) -> Manifest:
+    """What the containers of a pod have in common."""
     container: Manifest = {
-        "name": contract.CONTAINER_NAME,
         "image": trainer.image or settings.trainer_image(obj.spec.accelerator.type),
-        "args": [f"--{flag}={value}" for flag, value in trainer_flags(obj).items()],
-        "env": env,
-        "ports": [{"name": contract.METRICS_PORT_NAME, "containerPort": contract.METRICS_PORT}],
-        "resources": resources,
+        "resources": trainer.resources.model_dump(exclude_none=True) if trainer.resources else {},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -113,6 +133,55 @@ def _container(obj: BertFinetune, trainer: Trainer, settings: Settings) -> Manif
         },
         "terminationMessagePath": contract.TERMINATION_LOG,
         "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+    if trainer.image_pull_policy:
+        container["imagePullPolicy"] = trainer.image_pull_policy
+    if trainer.env:  # a proxy or a CA bundle concerns a download, too
+        container["env"] = [variable.model_dump() for variable in trainer.env]
+    return container
+
+
+def _fetchers(obj: BertFinetune, trainer: Trainer, settings: Settings) -> list[Manifest]:
+    """The init containers that download what is given by URI."""
+    sources = (
+        ("model", contract.MODEL_PATH, obj.spec.model.source.uri),
+        ("data", contract.DATA_PATH, obj.spec.data.source.uri),
+    )
+    return [_common(obj, trainer, settings) | _fetcher(role, path, uri) for role, path, uri in sources if uri]
+
+
+def _fetcher(role: str, path: str, uri: Uri) -> Manifest:
+    values = {
+        "url": uri.url,
+        "sha256": uri.sha256,
+        "output_dir": path,
+        "endpoint_url": uri.endpoint_url,
+        "role": role,
+        "termination_log": contract.TERMINATION_LOG,
+    }
+    container: Manifest = {
+        "name": f"fetch-{role}",
+        "command": ["python3.7", "-m", contract.FETCH_MODULE],
+        "args": [f"--{flag}={values[flag]}" for flag in contract.FETCH_FLAGS if values[flag] is not None],
+        "volumeMounts": [{"name": role, "mountPath": path}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+    }
+    if uri.secret_name:
+        container["envFrom"] = [{"secretRef": {"name": uri.secret_name}}]
+    return container
+
+
+def _container(obj: BertFinetune, status: BertFinetuneStatus, trainer: Trainer, settings: Settings) -> Manifest:
+    device = accelerator.ACCELERATORS[obj.spec.accelerator.type]
+    common = _common(obj, trainer, settings)
+    resources = common["resources"]
+    if limits := accelerator.limits(device, obj.spec.accelerator.virtual_device):
+        resources["limits"] = resources.get("limits", {}) | limits
+    env = [{"name": name, "value": value} for name, value in accelerator.environment(device, obj.metadata.uid).items()]
+    return common | {
+        "name": contract.CONTAINER_NAME,
+        "args": [f"--{flag}={value}" for flag, value in trainer_flags(obj, len(status.trials or ())).items()],
+        "env": common.get("env", []) + env,
+        "ports": [{"name": contract.METRICS_PORT_NAME, "containerPort": contract.METRICS_PORT}],
         "volumeMounts": [
             _mount("model", contract.MODEL_PATH, obj.spec.model.source, read_only=True),
             _mount("data", contract.DATA_PATH, obj.spec.data.source, read_only=True),
@@ -120,43 +189,42 @@ def _container(obj: BertFinetune, trainer: Trainer, settings: Settings) -> Manif
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # a path in the container
         ],
     }
-    if trainer.image_pull_policy:
-        container["imagePullPolicy"] = trainer.image_pull_policy
-    return container
 
 
-def trainer_flags(obj: BertFinetune) -> dict[str, str]:
-    """The trainer's command line: every flag of the contract, in its order, with its value."""
-    meta, training = obj.metadata, obj.spec.training
+def trainer_flags(obj: BertFinetune, trial: int) -> dict[str, str]:
+    """The trainer's command line in a trial, from 0: every flag of the contract, in its order, with its value."""
+    meta, training = obj.metadata, training_of(obj.spec.training, trial)
     values = {
         "task_name": obj.spec.task,
         "data_path": contract.DATA_PATH,
         "model_path": contract.MODEL_PATH,
-        "output_dir": f"{contract.OUTPUT_PATH}/{naming.output_folder(meta.namespace, meta.name, meta.uid)}",
+        "output_dir": f"{contract.OUTPUT_PATH}/{naming.output_folder(meta.namespace, meta.name, meta.uid, trial)}",
         "model_name": obj.spec.model.name,
         "keep_checkpoint_max": obj.spec.output.keep_checkpoint_max,
         "export_saved_model": str(obj.spec.output.export_saved_model).lower(),
         "device": accelerator.ACCELERATORS[obj.spec.accelerator.type].device,
-        "run_id": meta.uid,
+        "run_id": f"{meta.uid}-{trial}" if trial else meta.uid,
         "metrics_port": contract.METRICS_PORT,
         "termination_log": contract.TERMINATION_LOG,
     } | training.model_dump()
     return {flag: str(values[flag]) for flag in contract.FLAGS}
 
 
-def _volume(name: str, source: Source) -> Manifest:
+def _volume(name: str, place: Volume) -> Manifest:
     volume: Manifest = {"name": name}
-    if source.claim:
-        volume["persistentVolumeClaim"] = {"claimName": source.claim.claim_name}
-    if source.host_path:
-        volume["hostPath"] = {"path": source.host_path.path, "type": "Directory"}
+    if place.claim:
+        volume["persistentVolumeClaim"] = {"claimName": place.claim.claim_name}
+    elif place.host_path:
+        volume["hostPath"] = {"path": place.host_path.path, "type": "Directory"}
+    else:
+        volume["emptyDir"] = {}
     return volume
 
 
-def _mount(name: str, path: str, source: Source, *, read_only: bool) -> Manifest:
+def _mount(name: str, path: str, place: Volume, *, read_only: bool) -> Manifest:
     mount: Manifest = {"name": name, "mountPath": path}
     if read_only:
         mount["readOnly"] = True
-    if source.claim and source.claim.sub_path:
-        mount["subPath"] = source.claim.sub_path
+    if place.claim and place.claim.sub_path:
+        mount["subPath"] = place.claim.sub_path
     return mount

@@ -45,6 +45,17 @@ class Metrics:
             ["verb", "code"],
             registry=self.registry,
         )
+        self.leader = Gauge(
+            "bertfinetune_operator_leader",
+            "1 on the replica that leads, 0 on one that stands by.",
+            registry=self.registry,
+        )
+        self.watch_age = Gauge(
+            "bertfinetune_operator_watch_age_seconds",
+            "Time since the watch of a resource brought an event, a bookmark or its first answer.",
+            ["resource"],
+            registry=self.registry,
+        )
 
 
 class ObjectsCollector(Collector):

@@ -10,6 +10,9 @@ LABEL_NAME = "app.kubernetes.io/name"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_INSTANCE = "app.kubernetes.io/instance"
 LABEL_UID = f"{contract.GROUP}/uid"
+LABEL_ATTEMPT = f"{contract.GROUP}/attempt"
+POD_GROUP = "scheduling.k8s.io/group-name"
+"""Annotation with a pod's PodGroup, set by Volcano."""
 CHILD_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"
 
 MAX_NAME = 63
@@ -18,21 +21,30 @@ MAX_NAME = 63
 UID_CHARS = 8
 
 
-def job_name(name: str, uid: str) -> str:
-    """The Job's name: a DNS label of at most 63 characters.
+def job_name(name: str, uid: str, attempt: int) -> str:
+    """The name of the Job of an attempt, from 0: a DNS label of at most 63 characters.
 
     The uid's first characters keep it apart from the Job of an earlier object of the same name, which the garbage
     collector may not have removed yet.
     """
-    stem = name.replace(".", "-")[: MAX_NAME - UID_CHARS - 1].rstrip("-")
-    return f"{stem}-{uid[:UID_CHARS]}"
+    suffix = f"-{uid[:UID_CHARS]}" + (f"-{attempt}" if attempt else "")
+    return name.replace(".", "-")[: MAX_NAME - len(suffix)].rstrip("-") + suffix
 
 
-def output_folder(namespace: str, name: str, uid: str) -> str:
-    """The run's folder in the output volume: a re-created object never finds an older one's checkpoints."""
-    return f"{namespace}-{name}-{uid[:UID_CHARS]}"
+def output_folder(namespace: str, name: str, uid: str, trial: int) -> str:
+    """The folder of a trial, from 0, in the output volume: a re-created object never finds an older one's checkpoints.
+
+    A trial that follows a collapsed one starts from the pre-trained weights, so it must not find that one's either.
+    """
+    return f"{namespace}-{name}-{uid[:UID_CHARS]}" + (f"-trial-{trial}" if trial else "")
 
 
-def child_labels(name: str, uid: str) -> dict[str, str]:
-    """Labels of the Job and of its pods; the uid leads from a child to its object without a lookup."""
-    return {LABEL_NAME: "bert-trainer", LABEL_MANAGED_BY: MANAGER, LABEL_INSTANCE: name, LABEL_UID: uid}
+def child_labels(name: str, uid: str, attempt: int) -> dict[str, str]:
+    """Labels of a Job and of its pods; the uid leads from a child to its object without a lookup."""
+    return {
+        LABEL_NAME: "bert-trainer",
+        LABEL_MANAGED_BY: MANAGER,
+        LABEL_INSTANCE: name,
+        LABEL_UID: uid,
+        LABEL_ATTEMPT: str(attempt),
+    }

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from bertfinetune_operator import contract, naming
@@ -12,9 +12,19 @@ from bertfinetune_operator.errors import ClusterError, ConflictError, NotFoundEr
 from bertfinetune_operator.index import Entry, Index, Key
 from bertfinetune_operator.jobs import Manifest
 from bertfinetune_operator.metrics import Metrics
-from bertfinetune_operator.observe import Object
+from bertfinetune_operator.observe import Object, Question
 from bertfinetune_operator.queue import WorkQueue
 from bertfinetune_operator.settings import Settings
+
+SETTLE_SECONDS = 1.0
+"""A change of the status waits this long for the next one, so that states nobody could see are not written. The first
+status and the last are written at once."""
+
+ASK_AGAIN_SECONDS = 30.0
+"""Why something waits may change: what was answered is asked again after this time."""
+
+MAX_LOG_TAIL = 2048
+"""Bytes kept of a failed pod's log."""
 
 MAX_NOTE = 1024
 """Longest note of an event the API server takes, in characters."""
@@ -36,54 +46,95 @@ class Reconciler:
         self._settings = settings
         self._clock = clock
 
-    async def reconcile(self, key: Key) -> None:
-        """Do what the object under `key` needs now; raise ClusterError to be called again."""
+    async def reconcile(self, key: Key) -> float | None:
+        """Do what the object under `key` needs now; raise ClusterError to be called again.
+
+        Returns the seconds after which to call again although nothing happened, or None.
+        """
         entry = self._index.get(key)
         if entry is None or entry.obj is None:
-            return
-        decision = self._decide(entry.obj, entry)
-        if decision.job is None:
-            await self._report(entry.obj, decision)
-            return
-        try:
-            await self._create(decision.job)
-        except RefusedError as refusal:
-            entry.refusal = str(refusal)
-            await self._report(entry.obj, self._decide(entry.obj, entry))
-            raise
-        entry.refusal = None
-        await self._report(entry.obj, self._decide(entry.obj, entry))
+            return None
+        decision = await self._decide(key, entry, entry.obj)
+        if decision.create:
+            await self._create(key, entry, entry.obj, decision.create)
+            decision = await self._decide(key, entry, entry.obj)
+        delay = await self._report(entry, entry.obj, decision)
+        for job in decision.delete:
+            await self._cluster.delete_job(key.namespace, job.name, job.uid)
+        logs = {question: text for question, text in entry.answers.items() if question.kind == "log"}
+        if logs != entry.answers:
+            entry.answers = logs
+            delay = min(delay, ASK_AGAIN_SECONDS) if delay is not None else ASK_AGAIN_SECONDS
+        return delay
 
-    def _decide(self, obj: Object, entry: Entry) -> Decision:
-        return decide(obj, entry.observed(), self._settings, self._clock())
+    async def _decide(self, key: Key, entry: Entry, obj: Object) -> Decision:
+        """The decision, once all it asks for is known."""
+        while (decision := decide(obj, entry.observed(), self._settings, self._clock())).ask:
+            for question in decision.ask:
+                entry.answers[question] = await self._answer(key.namespace, question)
+        return decision
 
-    async def _create(self, job: Manifest) -> None:
-        """Create the Job, or find the one an earlier pass created: its name holds the object's uid."""
+    async def _answer(self, namespace: str, question: Question) -> str:
+        match question.kind:
+            case "log":
+                return await self._cluster.log_tail(namespace, question.name, question.part, MAX_LOG_TAIL)
+            case "warning":
+                return await self._cluster.newest_warning(namespace, question.part)
+            case "podgroup":
+                return unschedulable(await self._cluster.pod_group(namespace, question.name))
+
+    async def _create(self, key: Key, entry: Entry, obj: Object, job: Manifest) -> None:
+        """Create a Job, or find the one an earlier pass created: its name holds the object's uid and the attempt."""
         try:
             created = await self._cluster.create_job(job)
         except ConflictError:
             created = await self._cluster.get_job(job["metadata"]["namespace"], job["metadata"]["name"])
+        except RefusedError as refusal:
+            entry.refusal = str(refusal)
+            await self._report(entry, obj, await self._decide(key, entry, obj))
+            raise
+        entry.refusal = None
         self._index.put(created)
 
-    async def _report(self, obj: Object, decision: Decision) -> None:
+    async def _report(self, entry: Entry, obj: Object, decision: Decision) -> float | None:
+        """Write the status, unless it may still change within a moment; returns when to look again, in seconds."""
+        now = self._clock()
         if decision.status_patch is None:
-            return
+            entry.changed_at = None
+        else:
+            since = entry.changed_at = entry.changed_at or now.timestamp()
+            waits = since + SETTLE_SECONDS - now.timestamp()
+            if waits > 0 and not decision.is_urgent:
+                return waits
+            entry.changed_at = None
+            await self._patch(obj, decision.status_patch, decision.events)
+        return max(0.0, (decision.wake_at - now).total_seconds()) if decision.wake_at else None
+
+    async def _patch(self, obj: Object, patch: Manifest, events: Iterable[Event]) -> None:
         try:
-            self._index.put(await self._cluster.patch_status(obj, decision.status_patch))
+            self._index.put(await self._cluster.patch_status(obj, patch))
         except NotFoundError:
             self._index.discard(obj)
             return
-        for event in decision.events:
+        for event in events:
             try:
                 await self._cluster.create_event(event_manifest(obj, event, self._clock()))
             except ClusterError as error:
                 logger.warning("no event %s for %s: %s", event.reason, obj["metadata"]["name"], error)
 
 
+def unschedulable(pod_group: Object | None) -> str:
+    """Why Volcano does not place a PodGroup (scheduling.volcano.sh/v1beta1), in its own words, or ""."""
+    conditions = (pod_group or {}).get("status", {}).get("conditions", ())
+    waiting = [c for c in conditions if c.get("type") == "Unschedulable" and c.get("status") == "True"]
+    return ": ".join(filter(None, (waiting[-1].get("reason"), waiting[-1].get("message")))) if waiting else ""
+
+
 def event_manifest(obj: Object, event: Event, at: datetime) -> Manifest:
-    """An events.k8s.io/v1 Event. Its name follows from its content, so that the same one is never posted twice."""
-    meta = obj["metadata"]
-    digest = hashlib.sha256("/".join((meta["uid"], *event)).encode()).hexdigest()[:16]
+    """An events.k8s.io/v1 Event. Its name follows from what happened in which attempt: it is posted once only."""
+    meta, why = obj["metadata"], event.message.partition(":")[0]
+    identity = (meta["uid"], str(event.attempt), event.type, event.reason, why)
+    digest = hashlib.sha256("/".join(identity).encode()).hexdigest()[:16]
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
@@ -111,10 +162,12 @@ async def work(queue: WorkQueue[Key], reconciler: Reconciler, metrics: Metrics) 
         key = await queue.get()
         try:
             with metrics.reconcile_duration.time():
-                await reconciler.reconcile(key)
+                delay = await reconciler.reconcile(key)
         except ClusterError as error:
-            logger.warning("%s/%s: %s; next attempt in %.1f s", *key, error, queue.retry(key))
+            pause = queue.retry(key, error.retry_after)
+            logger.warning("%s/%s: %s; next attempt in %.1f s", *key, error, pause)
         except Exception:
             logger.exception("%s/%s: a bug in the operator; next attempt in %.1f s", *key, queue.retry(key))
         else:
+            queue.add_after(key, delay)
             queue.done(key)

@@ -45,6 +45,8 @@ class Scheduling(Model):
 
     scheduler_name: DnsName | None = None
     """Scheduler that places the pods, for instance volcano. Default: the cluster's."""
+    queue: DnsName | None = None
+    """Queue the run waits in: Volcano's if schedulerName is volcano, else Kueue's LocalQueue. Default: none."""
     priority_class_name: DnsName | None = None
     """PriorityClass of the pods. Default: the cluster's."""
     node_selector: Annotated[dict[str, Annotated[str, Field(max_length=63)]] | None, Field(max_length=32)] = None
@@ -128,4 +130,4 @@ class Trainer(Model):
             | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = None
-    """Further environment variables. Default: none."""
+    """Further environment variables, of the downloads, too. Default: none."""

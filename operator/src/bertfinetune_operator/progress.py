@@ -8,7 +8,7 @@ import aiohttp
 
 from bertfinetune_operator import contract
 from bertfinetune_operator.index import Index, Key
-from bertfinetune_operator.observe import Object
+from bertfinetune_operator.observe import PodView, ProgressView, view_progress
 from bertfinetune_operator.queue import WorkQueue
 
 TIMEOUT = aiohttp.ClientTimeout(total=2.0)
@@ -35,9 +35,9 @@ async def poll(index: Index, queue: WorkQueue[Key], interval: float) -> None:
             await asyncio.sleep(max(interval, len(running) / MAX_WRITES_PER_SECOND))
 
 
-async def _ask(session: aiohttp.ClientSession, index: Index, queue: WorkQueue[Key], key: Key, pod: Object) -> None:
-    report = await fetch(session, progress_url(pod["status"]["podIP"]))
-    if report is not None and index.report(key, pod["metadata"]["name"], report):
+async def _ask(session: aiohttp.ClientSession, index: Index, queue: WorkQueue[Key], key: Key, pod: PodView) -> None:
+    report = await fetch(session, progress_url(pod.ip))
+    if report is not None and index.report(key, pod.name, report):
         queue.add(key)
 
 
@@ -47,7 +47,7 @@ def progress_url(pod_ip: str) -> str:
     return f"http://{host}:{contract.METRICS_PORT}{contract.PROGRESS_PATH}"
 
 
-async def fetch(session: aiohttp.ClientSession, url: str) -> Object | None:
+async def fetch(session: aiohttp.ClientSession, url: str) -> ProgressView | None:
     """The progress report at `url`, or None: nobody listens there yet or any more, or what it says is no report."""
     try:
         async with session.get(url, allow_redirects=False) as answer:
@@ -55,4 +55,4 @@ async def fetch(session: aiohttp.ClientSession, url: str) -> Object | None:
             report = json.loads(text) if answer.status == 200 else None
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         return None
-    return report if isinstance(report, dict) else None
+    return view_progress(report) if isinstance(report, dict) else None

@@ -19,6 +19,7 @@ class WorkQueue(Generic[KeyT]):
         self._waiting: set[KeyT] = set()
         self._working: set[KeyT] = set()
         self._failures: dict[KeyT, int] = {}
+        self._timers: dict[KeyT, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -43,13 +44,24 @@ class WorkQueue(Generic[KeyT]):
         self._failures.pop(key, None)
         self._release(key)
 
-    def retry(self, key: KeyT) -> float:
+    def retry(self, key: KeyT, at_least: float = 0.0) -> float:
         """The pass over `key` failed: add it again after the back-off, returned in seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = min(FIRST_BACKOFF * 2.0 ** min(failures - 1, 10), LONGEST_BACKOFF)
+        delay = max(at_least, min(FIRST_BACKOFF * 2.0 ** min(failures - 1, 10), LONGEST_BACKOFF))
         self._release(key)
-        asyncio.get_running_loop().call_later(delay, self.add, key)
+        self.add_after(key, delay)
         return delay
+
+    def add_after(self, key: KeyT, seconds: float | None) -> None:
+        """Ask for a pass over `key` after `seconds`, in place of an earlier such request; None takes that one back."""
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
+        if seconds is not None:  # the event loop's own heap of timers is the one heap of deadlines
+            self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._due, key)
+
+    def _due(self, key: KeyT) -> None:
+        del self._timers[key]
+        self.add(key)
 
     def _release(self, key: KeyT) -> None:
         self._working.discard(key)

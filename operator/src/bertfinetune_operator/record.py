@@ -1,15 +1,16 @@
-"""The next status: what the newest stage and observation add to the record. Pure."""
+"""The next status: what the newest verdict and observation add to the record. Pure."""
 
-from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from datetime import datetime
+from typing import Any, Literal
 
 from bertfinetune_operator import naming
-from bertfinetune_operator.api import ObjectMeta
-from bertfinetune_operator.observe import Object, Observed
+from bertfinetune_operator.observe import Object
+from bertfinetune_operator.run import Run, Stage, Verdict
 from bertfinetune_operator.status import (
     FINISHED,
     BertFinetuneStatus,
     Condition,
+    Failure,
     Phase,
     Progress,
     Result,
@@ -17,50 +18,82 @@ from bertfinetune_operator.status import (
 )
 
 
-class Stage(NamedTuple):
-    """Phase, one word why, one line why."""
-
-    phase: Phase
-    reason: str
-    message: str
-
-
-def advance(
-    current: BertFinetuneStatus, stage: Stage, meta: ObjectMeta, observed: Observed, now: datetime
-) -> BertFinetuneStatus:
-    """The status after `current`, apart from its duration. What was seen once stays, although its pod may vanish."""
-    job, pod = observed.job, observed.pod
-    result = _rooted(observed.result, meta) if observed.result else current.result
-    starts = [seen.started_at for seen in observed.pods if seen.started_at]
+def advance(run: Run, verdict: Verdict) -> BertFinetuneStatus:
+    """The status after the present one, apart from its duration. What was seen once stays; its pod may vanish."""
+    current, stage, job, pod = run.status, verdict.stage, run.job, run.pod
+    seen = next((pod.result for pod in run.pods if pod.result), None)
+    result = rooted(run, seen) if seen and run.next_attempt_time is None else current.result
+    starts = [pod.started_at for pod in run.observed.pods if pod.started_at]
     finished_at = job.finished_at if job else None
-    return BertFinetuneStatus(
-        observed_generation=meta.generation,
+    status = BertFinetuneStatus(
+        observed_generation=run.obj.metadata.generation,
         phase=stage.phase,
         reason=stage.reason,
         message=stage.message,
-        conditions=_conditions(current, stage, meta.generation, now),
+        attempt=run.attempt,
         job_name=job.name if job else current.job_name,
         pod_name=pod.name if pod else current.pod_name,
         node_name=pod.node if pod else current.node_name,
         start_time=current.start_time or min(starts, default=None),
-        completion_time=(finished_at or _utc(now)) if stage.phase in FINISHED else None,
+        completion_time=(finished_at or run.now) if stage.phase in FINISHED else None,
         duration=current.duration,
-        progress=_progress(current, stage, observed, result),
+        progress=_progress(run, stage, result),
         result=result,
-        last_failure=observed.failure or current.last_failure,
-        retries=max(current.retries, job.pods - 1 if job else 0),
+        last_failure=_last_failure(run, stage),
+        retries=current.retries,
+        next_attempt_time=run.next_attempt_time,
+        avoided_nodes=current.avoided_nodes,
+        trials=current.trials,
+        **_active_time(run),
     )
+    status = status.model_copy(update=dict(verdict.update))
+    minimum = run.obj.spec.quality.min_accuracy
+    return status.model_copy(update={"conditions": conditions(current, status, minimum, run.now)})
 
 
-def _rooted(result: Result, meta: ObjectMeta) -> Result:
+def rejected(current: BertFinetuneStatus, generation: int, sentence: str, now: datetime) -> BertFinetuneStatus:
+    """The status of an object that this version of the operator cannot read."""
+    status = current.model_copy(
+        update={
+            "observed_generation": generation,
+            "phase": "Failed",
+            "reason": "InvalidSpec",
+            "message": f"{sentence}: delete the object and create it again",
+            "completion_time": now,
+        }
+    )
+    return status.model_copy(update={"conditions": conditions(current, status, None, now)})
+
+
+def rooted(run: Run, result: Result) -> Result:
     """The result with its checkpoint relative to the output volume's root, where a user looks for it."""
-    folder = naming.output_folder(meta.namespace, meta.name, meta.uid)
+    meta, trial = run.obj.metadata, len(run.status.trials or ())
+    folder = naming.output_folder(meta.namespace, meta.name, meta.uid, trial)
     return result.model_copy(update={"checkpoint": f"{folder}/{result.checkpoint}"}) if result.checkpoint else result
 
 
-def _progress(current: BertFinetuneStatus, stage: Stage, observed: Observed, result: Result | None) -> Progress | None:
+def _last_failure(run: Run, stage: Stage) -> Failure | None:
+    """The newest failure; a recorded one stays as it was seen first, with its log, and a stop on demand is none."""
+    seen, recorded = run.failure, run.status.last_failure
+    if seen is None or stage.phase == "Suspended" or (recorded and recorded.pod == seen.pod):
+        return recorded
+    return seen
+
+
+def _active_time(run: Run) -> dict[str, Any]:
+    """Training time of the pods that have ended, and since when the present one trains."""
+    current, pod = run.status, run.pod
+    since = pod.started_at if pod and pod.state == "Running" else None
+    seconds = current.active_seconds
+    if current.active_since and current.active_since != since:
+        ended = next((p.ended_at for p in run.observed.pods if p.started_at == current.active_since), None)
+        seconds += max(0, round(((ended or run.now) - current.active_since).total_seconds()))
+    return {"active_seconds": seconds, "active_since": since}
+
+
+def _progress(run: Run, stage: Stage, result: Result | None) -> Progress | None:
     """The newest report; after success the final values, which nobody can ask the ended trainer for."""
-    progress = observed.progress.progress if observed.progress else current.progress
+    progress = run.progress.progress if run.progress else run.status.progress
     if stage.phase == "Succeeded" and result and result.steps is not None:
         steps = result.steps
         return Progress(
@@ -74,26 +107,49 @@ def _progress(current: BertFinetuneStatus, stage: Stage, observed: Observed, res
     return progress.model_copy(update={"eta_seconds": None}) if progress and stage.phase != "Running" else progress
 
 
-def _conditions(current: BertFinetuneStatus, stage: Stage, generation: int, now: datetime) -> list[Condition]:
+def conditions(
+    current: BertFinetuneStatus, new: BertFinetuneStatus, min_accuracy: float | None, now: datetime
+) -> list[Condition]:
+    """The conditions of the status `new`; each keeps the time of its last transition."""
     before = {condition.type: condition for condition in current.conditions or ()}
+    phase = new.phase or "Pending"
 
-    def condition(kind: str, holds: bool) -> Condition:
-        status: Literal["True", "False"] = "True" if holds else "False"
+    def condition(kind: str, holds: bool, reason: str, message: str) -> Condition:
+        state: Literal["True", "False"] = "True" if holds else "False"
         old = before.get(kind)
         return Condition(
             type=kind,
-            status=status,
-            reason=stage.reason if holds else stage.phase,
-            message=stage.message if holds else "",
-            last_transition_time=old.last_transition_time if old and old.status == status else _utc(now),
-            observed_generation=generation,
+            status=state,
+            reason=reason,
+            message=message,
+            last_transition_time=old.last_transition_time if old and old.status == state else now,
+            observed_generation=new.observed_generation or 0,
         )
 
-    return [
-        condition("Running", stage.phase in ("Preparing", "Running")),
-        condition("Succeeded", stage.phase == "Succeeded"),
-        condition("Failed", stage.phase == "Failed"),
+    phases: dict[str, tuple[Phase, ...]] = {
+        "Queued": ("Queued",),
+        "Running": ("Preparing", "Running"),
+        "Suspended": ("Suspended",),
+        "Succeeded": ("Succeeded",),
+        "Failed": ("Failed",),
+    }
+    told = [
+        condition(kind, True, new.reason or phase, new.message or "")
+        if phase in meant
+        else condition(kind, False, phase, "")
+        for kind, meant in phases.items()
     ]
+    judged = new.result or (new.trials[-1] if new.trials else None)
+    if judged and judged.collapsed:
+        told.append(condition("Collapsed", True, "Collapsed", judged.collapse_reason or ""))
+    else:
+        told.append(condition("Collapsed", False, phase, ""))
+    if min_accuracy is not None and new.result and new.result.accuracy is not None:
+        reached = new.result.accuracy >= min_accuracy
+        reason = "AccuracyReached" if reached else "AccuracyBelowTarget"
+        numbers = f"accuracy {new.result.accuracy:.4f}, quality.minAccuracy {min_accuracy:g}"
+        told.append(condition("AccuracyReached", reached, reason, numbers))
+    return told
 
 
 def with_duration(status: BertFinetuneStatus, now: datetime) -> BertFinetuneStatus:
@@ -122,7 +178,3 @@ def merge_patch(old: Object, new: Object) -> dict[str, Any]:
         elif key not in old or before != value:
             patch[key] = value
     return patch
-
-
-def _utc(now: datetime) -> datetime:
-    return now.astimezone(UTC).replace(microsecond=0)

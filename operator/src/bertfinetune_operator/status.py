@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from bertfinetune_operator.model import Model
 
-Phase = Literal["Pending", "Preparing", "Running", "Retrying", "Succeeded", "Failed"]
+Phase = Literal["Pending", "Queued", "Preparing", "Running", "Suspended", "Retrying", "Succeeded", "Failed"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
@@ -93,16 +93,19 @@ class Failure(Model):
     exit_code: int | None = None
     """Exit code of the trainer; none if its container never ended."""
     class_: Annotated[str, Field(alias="class")]
-    """BadConfig, BadData, BadModel, Storage, Interrupted, OutOfMemory, Evicted, Disrupted or Unknown."""
+    """BadConfig, BadData, BadModel, Storage, DeviceFault, OOMKilled, Evicted, ImagePull, Interrupted, NodeLost,
+    Deadline or Unknown."""
     message: str
-    """The trainer's own sentence, or the end of its log, at most 2048 characters."""
+    """The trainer's own sentence, or Kubernetes', at most 2048 characters."""
+    log_tail: str | None = None
+    """The end of the pod's log, at most 2 KiB, read before the pod could vanish."""
 
 
 class Condition(Model):
     """A condition after the Kubernetes API conventions."""
 
     type: str
-    """Running, Succeeded or Failed."""
+    """Queued, Running, Suspended, Succeeded, Failed, Collapsed or AccuracyReached."""
     status: Literal["True", "False"]
     """Whether the condition holds."""
     reason: str
@@ -121,7 +124,7 @@ class BertFinetuneStatus(Model):
     observed_generation: int | None = None
     """Generation of the spec this status speaks of."""
     phase: Phase | None = None
-    """Where the run is: Pending, Preparing, Running, Retrying, Succeeded or Failed."""
+    """Where the run is: Pending, Queued, Preparing, Running, Suspended, Retrying, Succeeded or Failed."""
     reason: str | None = None
     """One word why."""
     message: str | None = None
@@ -130,9 +133,11 @@ class BertFinetuneStatus(Model):
         list[Condition] | None,
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = None
-    """Conditions Running, Succeeded and Failed."""
+    """Conditions Queued, Running, Suspended, Succeeded, Failed, Collapsed and, with a minAccuracy, AccuracyReached."""
+    attempt: int = 0
+    """Number of the present attempt, from 0; each has a Job of its own."""
     job_name: str | None = None
-    """Name of the Job."""
+    """Name of the present attempt's Job."""
     pod_name: str | None = None
     """Name of the newest pod."""
     node_name: str | None = None
@@ -150,4 +155,14 @@ class BertFinetuneStatus(Model):
     last_failure: Failure | None = None
     """The newest failed attempt."""
     retries: int = 0
-    """Attempts after the first one."""
+    """Failures that were tried again; backoffLimit is their limit. A disruption is none."""
+    next_attempt_time: datetime | None = None
+    """When the next attempt starts; none while one is under way."""
+    avoided_nodes: list[str] | None = None
+    """Nodes where a device failed, the newest last; further attempts stay away from them."""
+    trials: list[Result] | None = None
+    """Results of the trials that collapsed and were tried again, the oldest first."""
+    active_seconds: int = 0
+    """Seconds of training in the pods that have ended; activeDeadlineSeconds is the limit of the sum."""
+    active_since: datetime | None = None
+    """Since when the present pod trains."""

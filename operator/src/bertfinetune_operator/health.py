@@ -1,0 +1,116 @@
+"""Whether the process is alive and ready: when each watch last brought anything, and the endpoints that say so."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, cast
+
+import aiohttp
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from bertfinetune_operator.cluster import Resource
+
+PATIENCE = 3
+"""A watch that is silent for so many of its timeouts, each of which should have renewed it, is dead."""
+
+
+class Watches:
+    """When something last arrived on each watch: an object, a bookmark, or the answer that begins a watch or a list."""
+
+    def __init__(
+        self,
+        resources: Iterable[Resource],
+        namespaces: Iterable[str],
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._limit = PATIENCE * timeout
+        self._plurals = {
+            resource.path(namespace): resource.plural for resource in resources for namespace in namespaces or (None,)
+        }
+        self._arrived: dict[str, float] = {}
+
+    def start(self) -> None:
+        """The watches are about to begin; before, none of them has an age."""
+        self._arrived = dict.fromkeys(self._plurals, self._clock())
+
+    def age(self, plural: str) -> float:
+        """Seconds since something arrived for a resource; of several namespaces the one that waits longest counts."""
+        arrived = [at for path, at in self._arrived.items() if self._plurals[path] == plural]
+        return self._clock() - min(arrived) if arrived else 0.0
+
+    def failure(self) -> str:
+        """Which watches are dead, or ""."""
+        ages = {plural: self.age(plural) for plural in sorted(set(self._plurals.values()))}
+        return "; ".join(
+            f"the watch of {p} has been silent for {age:.0f} s" for p, age in ages.items() if age > self._limit
+        )
+
+    async def listen(
+        self, request: aiohttp.ClientRequest, send: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+    ) -> aiohttp.ClientResponse:
+        """A middleware of the HTTP client that kopf watches with."""
+        response = await send(request)
+        path = next((known for known in self._arrived if request.url.path.endswith(known)), None)
+        if path and response.status == 200:
+            self._arrived[path] = self._clock()
+            if "watch" in request.url.query:
+                response.content = cast("aiohttp.StreamReader", _Heard(response.content, lambda: self._hear(path)))
+        return response
+
+    def _hear(self, path: str) -> None:
+        self._arrived[path] = self._clock()
+
+
+class _Heard:
+    """The body of a watch, and a call for every piece of it that is taken."""
+
+    def __init__(self, body: aiohttp.StreamReader, hear: Callable[[], None]) -> None:
+        self._body = body
+        self._hear = hear
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        async for chunk in self._body.iter_chunked(size):
+            self._hear()
+            yield chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
+
+
+class Endpoints:
+    """The process's HTTP servers: /healthz on one port, /readyz and /metrics on the other."""
+
+    def __init__(self, registry: CollectorRegistry, dead: Callable[[], str], unready: Callable[[], str]) -> None:
+        self._health = _runner({"/healthz": _probe(dead)})
+        self._metrics = _runner({"/readyz": _probe(unready), "/metrics": make_aiohttp_handler(registry)})
+
+    async def open(self, health_port: int, metrics_port: int) -> None:
+        """Answer on all addresses."""
+        for runner, port in ((self._health, health_port), (self._metrics, metrics_port)):
+            await runner.setup()
+            await web.TCPSite(runner, None, port).start()
+
+    async def close(self) -> None:
+        """Answer nobody any more; may be called again."""
+        for runner in (self._health, self._metrics):
+            await runner.cleanup()
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _probe(failure: Callable[[], str]) -> Handler:
+    async def answer(_: web.Request) -> web.Response:
+        text = failure()
+        return web.Response(status=503 if text else 200, text=f"{text or 'ok'}\n")
+
+    return answer
+
+
+def _runner(handlers: dict[str, Handler]) -> web.AppRunner:
+    app = web.Application()
+    app.add_routes([web.get(path, handler) for path, handler in handlers.items()])
+    return web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)

@@ -1,0 +1,161 @@
+"""Watches' ages, the endpoints, and the gate before the passes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from prometheus_client import CollectorRegistry
+
+from bertfinetune_operator.cluster import BERTFINETUNES, PODS
+from bertfinetune_operator.gate import GatedReconciler
+from bertfinetune_operator.health import PATIENCE, Endpoints, Watches
+from bertfinetune_operator.index import Key
+from bertfinetune_operator.perform import Reconciler
+from operator_process import free_port
+
+KEY = Key("ns", "uid")
+MORE = web.AppKey("more", asyncio.Event)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[TestServer]:
+    """An API server that begins a watch at once and sends one bookmark when it is asked to."""
+    app = web.Application()
+    more = app[MORE] = asyncio.Event()
+
+    async def pods(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return web.json_response({})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await more.wait()
+        await response.write(b'{"type": "BOOKMARK"}\n')
+        return response
+
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=403)
+
+    app.add_routes([web.get("/proxied/api/v1/namespaces/a/pods", pods), web.get(BERTFINETUNES.path("a"), refuse)])
+    async with TestServer(app) as server:
+        yield server
+
+
+async def test_what_arrives_makes_a_watch_young(api: TestServer) -> None:
+    clock = Clock()
+    watches = Watches([PODS, BERTFINETUNES], ["a"], 10, clock)
+    assert watches.age("pods") == 0
+    watches.start()
+    async with aiohttp.ClientSession(middlewares=(watches.listen,)) as session:
+        clock.now = 120
+        assert watches.age("pods") == watches.age("bertfinetunes") == 20
+        url = api.make_url("/proxied/api/v1/namespaces/a/pods")
+        async with session.get(url) as listed:
+            assert await listed.json() == {}
+        assert watches.age("pods") == 0
+        clock.now = 125
+        async with session.get(url, params={"watch": "true"}) as response:
+            assert watches.age("pods") == 0
+            clock.now = 131
+            assert (watches.age("pods"), watches.failure()) == (
+                6,
+                "the watch of bertfinetunes has been silent for 31 s",
+            )
+            api.app[MORE].set()
+            assert [chunk async for chunk in response.content.iter_chunked(1024)] == [b'{"type": "BOOKMARK"}\n']
+            assert watches.age("pods") == 0
+        async with session.get(api.make_url(BERTFINETUNES.path("a")), params={"watch": "true"}) as refused:
+            assert refused.status == 403
+        assert watches.age("bertfinetunes") == 31
+
+
+def test_of_several_namespaces_the_most_silent_one_counts() -> None:
+    clock = Clock()
+    watches = Watches([PODS], ["a", "b"], 10, clock)
+    watches.start()
+    clock.now += 10 * PATIENCE
+    watches._hear(PODS.path("b"))
+    assert watches.age("pods") == 10 * PATIENCE
+    assert watches.failure() == ""
+    clock.now += 0.1
+    assert watches.failure() == "the watch of pods has been silent for 30 s"
+
+
+async def test_endpoints() -> None:
+    dead, unready = "", "starting"
+    endpoints = Endpoints(CollectorRegistry(), lambda: dead, lambda: unready)
+    health, metrics = free_port(), free_port()
+    await endpoints.open(health, metrics)
+    async with aiohttp.ClientSession() as session:
+
+        async def get(port: int, path: str) -> tuple[int, str]:
+            async with session.get(f"http://127.0.0.1:{port}{path}") as answer:
+                return answer.status, await answer.text()
+
+        assert await get(health, "/healthz") == (200, "ok\n")
+        assert await get(metrics, "/readyz") == (503, "starting\n")
+        dead, unready = "silent", ""
+        assert await get(health, "/healthz") == (503, "silent\n")
+        assert await get(metrics, "/readyz") == (200, "ok\n")
+        assert (await get(metrics, "/metrics"))[0] == 200
+        assert (await get(health, "/metrics"))[0] == 404
+        await asyncio.wait_for(endpoints.close(), 1)  # although the client would keep its connections
+    await endpoints.close()
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Event]:
+    """Each pass adds an event here, and lasts until it is set."""
+    begun: list[asyncio.Event] = []
+
+    async def reconcile(*_: object) -> None:
+        begun.append(asyncio.Event())
+        await begun[-1].wait()
+
+    monkeypatch.setattr(Reconciler, "__init__", lambda *_: None)
+    monkeypatch.setattr(Reconciler, "reconcile", reconcile)
+    return begun
+
+
+async def test_a_closed_gate_waits_for_passes_under_way_and_begins_none(passes: list[asyncio.Event]) -> None:
+    gate = GatedReconciler(may_write=lambda: True)
+    async with asyncio.TaskGroup() as group:
+        under_way = group.create_task(gate.reconcile(KEY))
+        await asyncio.sleep(0)
+        closing = group.create_task(gate.close(5))
+        await asyncio.sleep(0)
+        late = group.create_task(gate.reconcile(KEY))
+        await asyncio.sleep(0.01)
+        assert (len(passes), closing.done(), late.done()) == (1, False, False)
+        passes[0].set()
+        assert await closing
+        assert under_way.done()
+        late.cancel()
+    assert len(passes) == 1
+
+
+async def test_a_pass_that_hangs_is_not_waited_for_without_end(passes: list[asyncio.Event]) -> None:
+    gate = GatedReconciler(may_write=lambda: True)
+    assert await gate.close(0.01)  # nothing is under way
+    gate = GatedReconciler(may_write=lambda: True)
+    hanging = asyncio.create_task(gate.reconcile(KEY))
+    await asyncio.sleep(0)
+    assert not await gate.close(0.01)
+    passes[0].set()
+    await hanging
+
+
+async def test_no_pass_begins_after_the_lease_has_run_out(passes: list[asyncio.Event]) -> None:
+    late = asyncio.create_task(GatedReconciler(may_write=lambda: False).reconcile(KEY))
+    await asyncio.sleep(0.01)
+    assert passes == []
+    late.cancel()
