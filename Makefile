@@ -62,11 +62,16 @@ test-operator: setup-dev ## the operator, the contract, the device plugin and th
 	@$(DEV_PYTHON) -m pytest -m "not cluster"
 
 e2e: setup-cluster setup-trainer ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
-	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin registry
-	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" TRAINER_PYTHON=$(TRAINER_PYTHON) $(DEV_PYTHON) -m pytest -m cluster
+	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin registry kwok
+	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" TRAINER_PYTHON=$(TRAINER_PYTHON) $(DEV_PYTHON) -m pytest -m cluster --ignore=tests/bench_operator
+	@$(DEV_PYTHON) -m pytest -m cluster tests/bench_operator # apart: it starts a control plane of its own
 
 ##@ Measure
-.PHONY: bench-trainer accuracy accuracy-base
+.PHONY: bench-operator bench-trainer accuracy accuracy-base
+bench-operator: setup-go ## many objects at once beside bare Jobs and Kubeflow's training-operator; the last line is JSON [N=500] [PEER=no] [CHECK=1]
+	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin kwok $(if $(filter no,$(PEER)),,training-operator)
+	@$(DEV_PYTHON) -m bench_operator --n=$(or $(N),500) --peer=$(or $(PEER),yes) $(if $(CHECK),--check)
+
 bench-trainer: setup-trainer $(WEIGHTS)/minilm $(WEIGHTS)/bert-base-uncased ## our speed beside the published code's, half an hour on two quiet cores; the last line is JSON [MRPC=folder] [EPOCHS=3]
 	@PYTHONPATH=tests $(TRAINER_PYTHON) -m bench.trainer --data="$(BERTFINETUNE_MRPC)" --small=$(WEIGHTS)/minilm --base=$(WEIGHTS)/bert-base-uncased --work=$(BUILD)/bench $(if $(EPOCHS),--epochs=$(EPOCHS))
 

@@ -1,5 +1,6 @@
 """Keys, certificates and kubeconfigs of the cluster, made anew for each one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import trustme
@@ -19,8 +20,11 @@ IDENTITIES = {
 }
 
 
-def write_pki() -> None:
-    """Write the CA, the serving certificates, the service-account key and one kubeconfig an identity."""
+def write_pki(administrators: Mapping[str, str] = {}) -> None:
+    """Write the CA, the serving certificates, the service-account key and one kubeconfig an identity.
+
+    ``administrators`` are further identities that may do everything: kubeconfig name to user.
+    """
     PKI.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(PKI / "ca.crt"))
@@ -30,7 +34,8 @@ def write_pki() -> None:
         authority.issue_cert(NODE_NAME, NODE_IP, "127.0.0.1", common_name=f"system:node:{NODE_NAME}"), "kubelet-serving"
     )
     _write_secret(PKI / "service-account.key", _rsa_key())
-    for name, (user, group) in IDENTITIES.items():
+    further = {name: (user, "system:masters") for name, user in administrators.items()}
+    for name, (user, group) in (IDENTITIES | further).items():
         _write_pair(authority.issue_cert(f"{name}.invalid", common_name=user, organization_name=group), name)
         path = KUBECONFIG if name == "admin" else PKI / f"{name}.kubeconfig"
         _write_secret(path, yaml.safe_dump(_kubeconfig(name, user)).encode())

@@ -1,6 +1,7 @@
 """The command line of every component, in the order in which they start. Flags are the upstream programs' own."""
 
 import os
+from collections.abc import Sequence
 
 from cluster.layout import (
     API_PORT,
@@ -37,7 +38,7 @@ def etcd() -> Component:
     )
 
 
-def kube_apiserver() -> Component:
+def kube_apiserver(*flags: str) -> Component:
     return _component(
         "kube-apiserver",
         f"--etcd-servers=http://127.0.0.1:{ETCD_PORT}",
@@ -57,11 +58,12 @@ def kube_apiserver() -> Component:
         f"--service-account-key-file={PKI}/service-account.key",
         f"--service-account-signing-key-file={PKI}/service-account.key",
         "--shutdown-delay-duration=0s",
+        *flags,
         stop_seconds=30,
     )
 
 
-def kube_controller_manager() -> Component:
+def kube_controller_manager(*flags: str) -> Component:
     kubeconfig = f"{PKI}/kube-controller-manager.kubeconfig"
     return _component(
         "kube-controller-manager",
@@ -73,10 +75,11 @@ def kube_controller_manager() -> Component:
         f"--root-ca-file={PKI}/ca.crt",
         f"--service-account-private-key-file={PKI}/service-account.key",
         "--leader-elect=false",
+        *flags,
     )
 
 
-def kube_scheduler() -> Component:
+def kube_scheduler(*flags: str) -> Component:
     kubeconfig = f"{PKI}/kube-scheduler.kubeconfig"
     return _component(
         "kube-scheduler",
@@ -85,6 +88,7 @@ def kube_scheduler() -> Component:
         f"--authorization-kubeconfig={kubeconfig}",
         "--bind-address=127.0.0.1",
         "--leader-elect=false",
+        *flags,
     )
 
 
@@ -124,5 +128,14 @@ def node_labels() -> str:
     return f"accelerator=huawei-Ascend910,host-arch=huawei-{arch},accelerator-type=module"
 
 
+def control_plane(*, apiserver: Sequence[str] = (), controllers: Sequence[str] = ()) -> tuple[Component, ...]:
+    """What a cluster without nodes is made of; ``controllers`` are flags of both controller manager and scheduler."""
+    return etcd(), kube_apiserver(*apiserver), kube_controller_manager(*controllers), kube_scheduler(*controllers)
+
+
+def node() -> tuple[Component, ...]:
+    return containerd(), kubelet(), kube_proxy()
+
+
 def all_components() -> tuple[Component, ...]:
-    return etcd(), kube_apiserver(), kube_controller_manager(), kube_scheduler(), containerd(), kubelet(), kube_proxy()
+    return *control_plane(), *node()

@@ -42,3 +42,7 @@ class Kubectl:
 
     def version(self) -> str:
         return json.loads(self.run("version", "--output=json").stdout)["serverVersion"]["gitVersion"]
+
+    def client_version(self) -> str:
+        """Its own, which is the version of all that is built with it."""
+        return json.loads(self.run("version", "--client", "--output=json").stdout)["clientVersion"]["gitVersion"]

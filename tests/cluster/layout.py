@@ -32,15 +32,17 @@ API_PORT = 6443
 ETCD_PORT = 12379
 ETCD_PEER_PORT = 12380
 # Ports by the component that listens on them; a taken one is named before anything starts.
-PORTS = {
+CONTROL_PLANE_PORTS = {
     "kube-apiserver": API_PORT,
     "etcd": ETCD_PORT,
     "etcd peer": ETCD_PEER_PORT,
+    "kube-controller-manager": 10257,
+    "kube-scheduler": 10259,
+}
+PORTS = CONTROL_PLANE_PORTS | {
     "kubelet": 10250,
     "kubelet healthz": 10248,
     "kube-proxy healthz": 10256,
     "kube-proxy metrics": 10249,
-    "kube-controller-manager": 10257,
-    "kube-scheduler": 10259,
 }
 API_URL = f"https://{NODE_IP}:{API_PORT}"

@@ -3,6 +3,7 @@
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cluster import certificates, components, images, processes
@@ -22,6 +23,7 @@ from cluster.layout import (
     VOLUMES,
 )
 from cluster.preflight import check_machine
+from cluster.processes import Component
 from cluster.render import render
 
 KUBECTL = Kubectl(KUBECONFIG)
@@ -54,36 +56,80 @@ def up() -> None:
     print(f"cluster is up: {KUBECTL.version()}, node {NODE_NAME} Ready", flush=True)
 
 
+def start_control_plane(
+    *, apiserver: Sequence[str] = (), controllers: Sequence[str] = (), administrators: Mapping[str, str] = {}
+) -> None:
+    """Start an empty API server with its controllers and no node, with further flags and identities; ``down`` stops it.
+
+    For measurements: whoever calls this has looked that nothing runs, and ``check_control_plane`` that it could.
+    """
+    _write_folders(administrators)
+    _add_address()
+    etcd, server, *others = components.control_plane(apiserver=apiserver, controllers=controllers)
+    processes.start(etcd)
+    processes.start(server)
+    processes.wait_ready(server, _api_ready, 90)
+    for component in others:
+        processes.start(component)
+
+
 def down() -> bool:
-    """Stop what ``up`` started, pods first; whether anything ran. Images and volumes stay for the next time."""
-    running = [c for c in components.all_components() if processes.running_pid(c)]
+    """Stop what was started, pods first; whether anything ran. Images and volumes stay for the next time."""
+    running = [c for c in (*components.all_components(), *started_beside()) if processes.running_pid(c)]
     if components.kubelet().name in {c.name for c in running} and _api_ready():
         processes.stop(components.kube_controller_manager())  # so that nothing re-creates the pods that are deleted now
         print("==> deleting pods", flush=True)
-        KUBECTL.run("delete", "pods", "--all", "--all-namespaces", "--grace-period=5", "--timeout=60s", check=False)
+        # those on the node: what was never placed keeps the finalizer of a controller that is stopped
+        here = f"--field-selector=spec.nodeName={NODE_NAME}"
+        KUBECTL.run("delete", "pods", "--all-namespaces", here, "--grace-period=5", "--timeout=60s", check=False)
     if running:
         print(f"==> stopping {', '.join(c.name for c in running)}", flush=True)
-    for component in reversed(components.all_components()):
+    for component in (*started_beside(), *reversed(components.all_components())):
         processes.stop(component)
+        if component == components.kubelet():
+            _kill_containers()
     if RUN.exists():
         _remove_leftovers()
     return bool(running)
 
 
-def _write_configuration() -> None:
+def _kill_containers() -> None:
+    """What is left after the pods' deletion, as when their node was deleted before: a container outlives its shim."""
+    ctr = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "tasks"]
+    if processes.running_pid(components.containerd()):
+        left = subprocess.run([*ctr, "ls", "--quiet"], check=False, capture_output=True, text=True).stdout.split()
+        for container in left:
+            subprocess.run([*ctr, "kill", "--all", "--signal=KILL", container], check=False, capture_output=True)
+
+
+def started_beside() -> list[Component]:
+    """What else runs by a file in RUN: a measurement that was killed leaves its programs behind."""
+    ours = {component.name for component in components.all_components()}
+    return [Component(file.stem, (), {}) for file in sorted(RUN.glob("*.pid")) if file.stem not in ours]
+
+
+def _write_folders(administrators: Mapping[str, str] = {}) -> None:
     for folder in (STATE, RUN, LOGS, VOLUMES, STATE / "cni"):
         folder.mkdir(parents=True, exist_ok=True)
     for stale in (ETCD_DATA, PKI, STATE / "kubelet"):
         shutil.rmtree(stale, ignore_errors=True)
-    certificates.write_pki()
+    certificates.write_pki(administrators)
+
+
+def _write_configuration() -> None:
+    _write_folders()
     (STATE / "resolv.conf").write_text("")
     (STATE / "containerd.toml").write_text(render("containerd.toml", PAUSE_IMAGE=images.PAUSE.reference()))
     (STATE / "kubelet.yaml").write_text(render("kubelet.yaml"))
     (STATE / "cni" / "10-pods.conflist").write_text(render("cni.conflist"))
 
 
-def _start_all() -> None:
+def _add_address() -> None:
     subprocess.run(["ip", "address", "replace", f"{NODE_IP}/32", "dev", "lo"], check=True)
+
+
+def _start_all() -> None:
+    _add_address()
     etcd, apiserver, controller_manager, scheduler, containerd, kubelet, proxy = components.all_components()
     processes.start(containerd)
     processes.start(etcd)

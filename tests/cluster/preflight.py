@@ -3,45 +3,52 @@
 import os
 import shutil
 import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cluster.errors import ClusterError
-from cluster.layout import BIN, PORTS
+from cluster.layout import BIN, CONTROL_PLANE_PORTS, PORTS
 
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "iptables", "conntrack", "buildah")
-BINARIES = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
-    "kubectl",
-    "helm",
-)
+CONTROL_PLANE_BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+BINARIES = (*CONTROL_PLANE_BINARIES, "kubelet", "kube-proxy", "helm")
 CONTROLLERS = ("cpu", "memory", "pids", "cpuset")
 
 
 def check_machine() -> None:
     """Raise ClusterError with the first reason why a cluster cannot start here."""
-    for reason in (_not_root(), _missing_programs(), _missing_cgroups(), _taken_port()):
+    remedy = "run as root, or use your own cluster with make demo KUBECONFIG=... IMAGE_REGISTRY=..."
+    _raise_first(
+        _not_root("the cluster", "kubelet and containerd mount and create cgroups", remedy),
+        _missing_programs(PROGRAMS, BINARIES, "cluster-up"),
+        _missing_cgroups(),
+        _taken_port(PORTS),
+    )
+
+
+def check_control_plane(*further: str, target: str) -> None:
+    """As ``check_machine``, of a control plane without a node; the make ``target`` builds the ``further`` binaries."""
+    _raise_first(
+        _not_root("the control plane", "it adds its address to the loopback device", "run as root"),
+        _missing_programs(("ip",), (*CONTROL_PLANE_BINARIES, *further), target),
+        _taken_port(CONTROL_PLANE_PORTS),
+    )
+
+
+def _raise_first(*reasons: str | None) -> None:
+    for reason in reasons:
         if reason:
             raise ClusterError(reason)
 
 
-def _not_root() -> str | None:
-    if os.geteuid() == 0:
-        return None
-    return (
-        "the cluster needs root (kubelet and containerd mount and create cgroups): "
-        "run as root, or use your own cluster with make demo KUBECONFIG=... IMAGE_REGISTRY=..."
-    )
+def _not_root(what: str, why: str, remedy: str) -> str | None:
+    return None if os.geteuid() == 0 else f"{what} needs root ({why}): {remedy}"
 
 
-def _missing_programs() -> str | None:
-    missing = [name for name in PROGRAMS if not shutil.which(name)]
-    missing += [name for name in BINARIES if not (BIN / name).exists()]
-    return f"{', '.join(missing)} not found: run `make cluster-up`, which installs and builds them" if missing else None
+def _missing_programs(programs: Sequence[str], binaries: Sequence[str], target: str) -> str | None:
+    missing = [name for name in programs if not shutil.which(name)]
+    missing += [name for name in binaries if not (BIN / name).exists()]
+    return f"{', '.join(missing)} not found: run `make {target}`, which installs and builds them" if missing else None
 
 
 def _missing_cgroups() -> str | None:
@@ -59,8 +66,8 @@ def _missing_cgroups() -> str | None:
     return None
 
 
-def _taken_port() -> str | None:
-    for component, port in PORTS.items():
+def _taken_port(ports: Mapping[str, int]) -> str | None:
+    for component, port in ports.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

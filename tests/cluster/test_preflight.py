@@ -14,6 +14,8 @@ def a_machine_that_could(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "PORTS", {})
     monkeypatch.setattr(preflight, "PROGRAMS", ())
     monkeypatch.setattr(preflight, "BINARIES", ())
+    monkeypatch.setattr(preflight, "CONTROL_PLANE_PORTS", {})
+    monkeypatch.setattr(preflight, "CONTROL_PLANE_BINARIES", ())
 
 
 def test_this_machine_can() -> None:
@@ -46,3 +48,12 @@ def test_missing_cgroup_controllers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "CONTROLLERS", ("cpu", "quantum"))
     with pytest.raises(ClusterError, match="cgroup controllers quantum are not available"):
         preflight.check_machine()
+
+
+def test_a_control_plane_needs_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(preflight, "CONTROLLERS", ("quantum",))
+    monkeypatch.setattr(preflight, "PROGRAMS", ("containerd-of-nowhere",))
+    monkeypatch.setattr(preflight, "BIN", tmp_path)
+    preflight.check_control_plane(target="bench")
+    with pytest.raises(ClusterError, match=r"^kwok not found: run `make bench`"):
+        preflight.check_control_plane("kwok", target="bench")
