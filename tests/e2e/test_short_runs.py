@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 NAMESPACE = "e2e-short-runs"
 
 SHORT = {"numTrainEpochs": 0.25, "trainBatchSize": 16, "evalBatchSize": 16}
-"""A dozen steps."""
+"""A dozen steps, which learn nothing."""
+ACCEPT = {"quality": {"onCollapse": "Accept"}}
 LONG = {"numTrainEpochs": 20, "trainBatchSize": 16, "saveCheckpointsSteps": 5}
 """More than anybody waits for."""
 CPU = {"accelerator": {"type": "CPU"}}
@@ -65,7 +66,7 @@ def test_bad_data_fails_at_once_and_says_where(prepared: Target) -> None:
 
 
 def test_the_plain_cpu_image_trains_too(prepared: Target) -> None:
-    start(prepared, "on-cpu", CPU | {"training": SHORT})
+    start(prepared, "on-cpu", CPU | ACCEPT | {"training": SHORT})
     status = finish(prepared, "on-cpu")
     assert status["phase"] == "Succeeded", status
     assert status["result"]["backend"] == "cpu"
@@ -107,7 +108,7 @@ def test_a_collapsed_run_is_tried_again_and_then_given_up(prepared: Target) -> N
 
 
 def test_an_evicted_pod_is_replaced_and_goes_on_from_its_checkpoint(prepared: Target) -> None:
-    start(prepared, "evicted", {"training": SHORT | {"numTrainEpochs": 1, "saveCheckpointsSteps": 5}})
+    start(prepared, "evicted", ACCEPT | {"training": SHORT | {"numTrainEpochs": 1, "saveCheckpointsSteps": 5}})
     first = reaches(prepared, "evicted", 8)["podName"]
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": first, "namespace": NAMESPACE}}
     path = f"/api/v1/namespaces/{NAMESPACE}/pods/{first}/eviction"
@@ -120,7 +121,7 @@ def test_an_evicted_pod_is_replaced_and_goes_on_from_its_checkpoint(prepared: Ta
 
 
 def test_suspended_it_frees_its_card_and_resumed_it_goes_on(prepared: Target) -> None:
-    start(prepared, "suspended", {"training": SHORT | {"numTrainEpochs": 1, "saveCheckpointsSteps": 5}})
+    start(prepared, "suspended", ACCEPT | {"training": SHORT | {"numTrainEpochs": 1, "saveCheckpointsSteps": 5}})
     reaches(prepared, "suspended", 8)
     change = ("patch", "bft", "suspended", f"--namespace={NAMESPACE}", "--type=merge")
     prepared.kubectl.run(*change, '--patch={"spec": {"suspend": true}}')
@@ -158,8 +159,9 @@ def website(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 def test_data_is_downloaded_and_a_wrong_checksum_is_final(prepared: Target, website: tuple[str, str]) -> None:
     url, sha256 = website
-    start(prepared, "download", CPU | {"training": SHORT, "data": {"source": {"uri": {"url": url, "sha256": sha256}}}})
-    start(prepared, "forged", CPU | {"data": {"source": {"uri": {"url": url, "sha256": "0" * 64}}}})
+    uri = {"url": url, "sha256": sha256}
+    start(prepared, "download", CPU | ACCEPT | {"training": SHORT, "data": {"source": {"uri": uri}}})
+    start(prepared, "forged", CPU | {"data": {"source": {"uri": uri | {"sha256": "0" * 64}}}})
     status = finish(prepared, "forged")
     assert (status["phase"], status["reason"], status["retries"]) == ("Failed", "BadData", 0), status
     assert sha256 in status["message"]

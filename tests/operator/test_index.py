@@ -112,3 +112,16 @@ def test_of_a_finished_run_only_its_end_and_its_jobs_are_kept() -> None:
     assert entry.obj["status"] == status
     assert entry.obj["spec"] == ttl | {"task": "MRPC"}
     index.discard(make.pod())
+
+
+def test_only_what_looks_different_is_news() -> None:
+    index = Index()
+    assert index.put(make.bertfinetune())
+    assert not index.put(make.bertfinetune())
+    assert index.put(make.bertfinetune({"phase": "Running"}, resourceVersion="2"))
+    for raw in (make.pod(), make.job()):
+        assert index.put(raw)
+        raw["metadata"] |= {"resourceVersion": "9", "managedFields": [{}]}
+        assert not index.put(raw)
+    assert index.put(make.job(suspended=True) | {"metadata": make.job()["metadata"] | {"resourceVersion": "10"}})
+    assert not index.put(make.job())  # an older one

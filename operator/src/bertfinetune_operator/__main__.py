@@ -1,11 +1,12 @@
 """The operator's process: `python -m bertfinetune_operator`."""
 
 import asyncio
-import functools
 import logging
 import secrets
 import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import kopf
 
@@ -16,11 +17,11 @@ from bertfinetune_operator.handlers import WATCHED, register
 from bertfinetune_operator.health import Endpoints, Watches
 from bertfinetune_operator.index import Index, Key
 from bertfinetune_operator.leader import Leader, LeaseLostError
+from bertfinetune_operator.lists import Lists
 from bertfinetune_operator.metrics import Metrics, ObjectsCollector
 from bertfinetune_operator.perform import work
 from bertfinetune_operator.progress import poll
 from bertfinetune_operator.queue import WorkQueue
-from bertfinetune_operator.relists import Relists
 from bertfinetune_operator.settings import Settings
 
 STOP_SECONDS = 5.0
@@ -39,6 +40,7 @@ class Operator:
         self._index = Index()
         self._queue = WorkQueue[Key]()
         self._watches = Watches(WATCHED, settings.watch_namespaces, settings.watch_timeout)
+        self._lists = Lists(self._index, self._queue, settings.watch_namespaces)
         self._leader: Leader | None = None
         if settings.leader_election:
             identity = f"{settings.pod_name}_{secrets.token_hex(4)}"
@@ -80,16 +82,17 @@ class Operator:
         started, end = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             # before kopf, which at its end waits for all tasks that began after it
-            helpers = [
-                group.create_task(work(self._queue, reconciler, self._metrics)) for _ in range(self._settings.workers)
+            beginnings: list[Callable[[], Awaitable[None]]] = [
+                self._become_ready,
+                partial(poll, self._index, self._queue, self._settings.progress_interval),
+                *[partial(work, self._queue, reconciler, self._metrics)] * self._settings.workers,
             ]
-            helpers.append(group.create_task(poll(self._index, self._queue, self._settings.progress_interval)))
+            helpers = [group.create_task(self._once_listed(begin)) for begin in beginnings]
             holding = group.create_task(self._leader.hold()) if self._leader else None
             framework = group.create_task(self._watch(started, end))
             framework.add_done_callback(lambda _: self._stop.set())
             await started.wait()
             self._catch_signals()  # kopf has taken them
-            self._unready = ""
             await self._stop.wait()
             self._unready = "stopping"
             if not await reconciler.close(STOP_SECONDS):
@@ -103,13 +106,20 @@ class Operator:
             await self._endpoints.close()
             end.set()
 
+    async def _once_listed(self, begin: Callable[[], Awaitable[None]]) -> None:
+        await self._lists.complete.wait()
+        await begin()
+
+    async def _become_ready(self) -> None:
+        self._unready = ""
+
     async def _watch(self, started: asyncio.Event, end: asyncio.Event) -> None:
         namespaces, timeout = self._settings.watch_namespaces, self._settings.watch_timeout
         self._watches.start()
         for resource in WATCHED:
-            age = functools.partial(self._watches.age, resource.plural)
+            age = partial(self._watches.age, resource.plural)
             self._metrics.watch_age.labels(resource.plural).set_function(age)
-        listeners = (self._watches.listen, Relists(self._index, self._queue, namespaces).listen)
+        listeners = (self._watches.listen, self._lists.listen)
         await kopf.operator(
             registry=register(self._index, self._queue, listeners, timeout),
             clusterwide=not namespaces,

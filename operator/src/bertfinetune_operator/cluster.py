@@ -72,11 +72,13 @@ class Cluster:
     @classmethod
     async def connect(cls, metrics: Metrics) -> "Cluster":
         """Connect with the pod's service account or, outside a cluster, with the kubeconfig."""
+        configuration = client.Configuration()
         if "KUBERNETES_SERVICE_HOST" in os.environ:
-            config.load_incluster_config()  # type: ignore[no-untyped-call]
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            await config.load_kube_config()  # type: ignore[no-untyped-call]
-        return cls(client.ApiClient(), metrics)
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        configuration.client_session_kwargs = {"trust_env": False}  # else it looks for a .netrc at each request
+        return cls(client.ApiClient(configuration), metrics)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -79,7 +79,7 @@ def decide(raw: Object, observed: Observed, settings: Settings, now: datetime) -
     new = advance(run, verdict)
     create = build_job(obj, new, settings) if verdict.create else None
     patch = None if new == current else _patch(recorded, new, now)
-    urgent = new.phase in FINISHED or current.phase is None or bool(verdict.delete)
+    urgent = new.phase in FINISHED or bool(verdict.delete)
     return Decision((), create, patch, urgent, events_of(current, new), verdict.delete, verdict.wake_at)
 
 

@@ -21,6 +21,8 @@ WATCHED = (BERTFINETUNES, JOBS, PODS)
 LIST_CHUNK = 500
 """Objects in one page of an initial list."""
 
+WORKER_SECONDS = 0.1
+"""How long kopf keeps a worker for an object without events: a handler here takes no time, and a task takes memory."""
 
 SERVER_TIMEOUT = 300
 """Seconds after which the API server ends a watch and kopf resumes it where it was: no connection lives for ever."""
@@ -36,18 +38,29 @@ def configure(settings: kopf.OperatorSettings, watch_timeout: float) -> None:
     settings.watching.server_timeout = SERVER_TIMEOUT
     settings.watching.client_timeout = SERVER_TIMEOUT + 60
     settings.networking.request_timeout = 30
+    settings.queueing.idle_timeout = WORKER_SECONDS
+    settings.persistence.diffbase_storage = NoDiffs()
     settings.posting.enabled = False
     settings.scanning.disabled = True  # else kopf watches every CRD and namespace
+
+
+class NoDiffs(kopf.DiffBaseStorage):
+    """No last-handled state: kopf would copy each object for it at each event, although nobody asks for differences."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
 
 
 def register(
     index: Index, queue: WorkQueue[Key], listeners: Sequence[ClientMiddlewareType], watch_timeout: float
 ) -> kopf.OperatorRegistry:
-    """A registry whose handlers feed `index` and `queue`, with a connection that `listeners` listen to.
-
-    kopf runs every `index` handler of the initial lists before the first `event` handler, so that no pass ever sees an
-    object without the children it has.
-    """
+    """A registry whose handlers feed `index` and `queue`, with a connection that `listeners` listen to."""
     registry = kopf.OperatorRegistry()
 
     @functools.cache  # the same credentials are the same session, which kopf does not try again once it was refused
@@ -71,18 +84,16 @@ def register(
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings, watch_timeout)
 
-    # coroutines: kopf runs plain functions on threads, and index and queue belong to the event loop
-    async def remember(body: kopf.Body, **_: Any) -> None:
-        index.put(dict(body))
-
+    # a coroutine: kopf runs plain functions on threads, and index and queue belong to the event loop
     async def wake(event: kopf.RawEvent, **_: Any) -> None:
         raw = event["object"]
         if event["type"] == "DELETED":
             index.discard(raw)
+        elif event["type"] is not None and not index.put(raw):
+            return  # what the operator wrote itself, or what nobody reads
         if key := key_of(raw):
             queue.add(key)
 
     for resource in WATCHED:
-        kopf.index(*resource, id=f"remember-{resource[2]}", registry=registry)(remember)
-        kopf.on.event(*resource, id=f"wake-{resource[2]}", registry=registry)(wake)
+        kopf.on.event(*resource, id=f"wake-{resource.plural}", registry=registry)(wake)
     return registry

@@ -56,8 +56,6 @@ class Entry:
     """Why the API server refused to create the Job, if it did."""
     answers: dict[Question, str] = field(default_factory=dict)
     """What was asked about the children."""
-    changed_at: float | None = None
-    """Since when a change of the status waits to be written, in seconds of the shell's clock."""
 
     @property
     def is_finished(self) -> bool:
@@ -82,21 +80,19 @@ class Index:
     def __init__(self) -> None:
         self._entries: dict[Key, Entry] = defaultdict(Entry)
 
-    def put(self, raw: Object) -> None:
-        """Keep an object, unless a newer version of it is here already."""
+    def put(self, raw: Object) -> bool:
+        """Keep an object, unless a newer version of it is here already; True if there is anything new in it."""
         if (key := key_of(raw)) is None:
-            return
+            return False
         entry = self._entries[key]
         match raw["kind"]:
             case contract.KIND:
-                if entry.obj is None or _supersedes(raw, entry.obj):
-                    entry.obj = _slim(raw)
-                if entry.is_finished:
-                    entry.pods, entry.reports, entry.answers = {}, {}, {}
+                return _put_object(entry, raw)
             case "Job" if _owned_by(raw, key.uid):
-                _keep(entry.jobs, view_job(raw))
+                return _keep(entry.jobs, view_job(raw))
             case "Pod" if not entry.is_finished:
-                _keep(entry.pods, view_pod(raw))
+                return _keep(entry.pods, view_pod(raw))
+        return False
 
     def discard(self, raw: Object) -> None:
         """Forget an object that was deleted."""
@@ -143,11 +139,23 @@ def _owned_by(raw: Object, uid: str) -> bool:
     return any(owner["uid"] == uid and owner.get("controller") for owner in raw["metadata"].get("ownerReferences", ()))
 
 
-def _keep(children: dict[str, ViewT], new: ViewT) -> None:
-    """Keep a child, unless a newer version of it is here already."""
+def _put_object(entry: Entry, raw: Object) -> bool:
+    old = entry.obj
+    if old and int(raw["metadata"]["resourceVersion"]) <= int(old["metadata"]["resourceVersion"]):
+        return False  # versions are ordered integers (KEP-5504)
+    entry.obj = _slim(raw)
+    if entry.is_finished:
+        entry.pods, entry.reports, entry.answers = {}, {}, {}
+    return True
+
+
+def _keep(children: dict[str, ViewT], new: ViewT) -> bool:
+    """Keep a child, unless a newer version of it is here already; True if it looks different now."""
     old = children.get(new.name)
-    if old is None or old.uid != new.uid or old.version <= new.version:
-        children[new.name] = new
+    if old and old.uid == new.uid and old.version > new.version:
+        return False
+    children[new.name] = new
+    return old != new
 
 
 def _forget(children: dict[str, ViewT], raw: Object) -> None:
@@ -155,11 +163,6 @@ def _forget(children: dict[str, ViewT], raw: Object) -> None:
     meta = raw["metadata"]
     if (known := children.get(meta["name"])) and known.uid == meta["uid"]:
         del children[meta["name"]]
-
-
-def _supersedes(new: Object, old: Object) -> bool:
-    """Whether `new` is not older than `old`. Versions are ordered integers (KEP-5504)."""
-    return int(new["metadata"]["resourceVersion"]) >= int(old["metadata"]["resourceVersion"])
 
 
 def _slim(raw: Object) -> Object:

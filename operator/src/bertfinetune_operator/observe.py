@@ -57,7 +57,7 @@ class JobView:
 
     name: str
     uid: str = ""
-    version: int = 0
+    version: int = field(default=0, compare=False)
     attempt: int = 0
     state: Literal["Active", "Complete", "Failed"] = "Active"
     suspended: bool = False
@@ -77,7 +77,7 @@ class PodView:
     name: str
     state: Literal["Waiting", "Running", "Succeeded", "Failed"]
     uid: str = ""
-    version: int = 0
+    version: int = field(default=0, compare=False)
     ip: str = ""
     container: str = contract.CONTAINER_NAME
     """The container it is about: the trainer, unless a download failed."""

@@ -17,8 +17,11 @@ from bertfinetune_operator.queue import WorkQueue
 from bertfinetune_operator.settings import Settings
 
 SETTLE_SECONDS = 1.0
-"""A change of the status waits this long for the next one, so that states nobody could see are not written. The first
-status and the last are written at once."""
+LONGEST_SETTLE_SECONDS = 60.0
+SETTLED_PER_SECOND = 20.0
+"""A change of the status waits for the next one before it is written: a second and, when many change at once, as long
+as it takes to write all of them at this rate, up to a minute. So states that pass at once are not written, and a burst
+of new objects gets its Jobs first. An end is written at once."""
 
 ASK_AGAIN_SECONDS = 30.0
 """Why something waits may change: what was answered is asked again after this time."""
@@ -45,6 +48,8 @@ class Reconciler:
         self._cluster = cluster
         self._settings = settings
         self._clock = clock
+        self._changed: dict[Key, float] = {}
+        """Since when a changed status waits to be written, in seconds of the clock."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Do what the object under `key` needs now; raise ClusterError to be called again.
@@ -53,16 +58,17 @@ class Reconciler:
         """
         entry = self._index.get(key)
         if entry is None or entry.obj is None:
+            self._changed.pop(key, None)
             return None
         decision = await self._decide(key, entry, entry.obj)
         if decision.create:
             await self._create(key, entry, entry.obj, decision.create)
             decision = await self._decide(key, entry, entry.obj)
-        delay = await self._report(entry, entry.obj, decision)
+        delay = await self._report(key, entry.obj, decision)
         for job in decision.delete:
             await self._cluster.delete_job(key.namespace, job.name, job.uid)
         logs = {question: text for question, text in entry.answers.items() if question.kind == "log"}
-        if logs != entry.answers:
+        if logs != entry.answers and key not in self._changed and delay != 0.0:
             entry.answers = logs
             delay = min(delay, ASK_AGAIN_SECONDS) if delay is not None else ASK_AGAIN_SECONDS
         return delay
@@ -91,23 +97,23 @@ class Reconciler:
             created = await self._cluster.get_job(job["metadata"]["namespace"], job["metadata"]["name"])
         except RefusedError as refusal:
             entry.refusal = str(refusal)
-            await self._report(entry, obj, await self._decide(key, entry, obj))
+            await self._report(key, obj, await self._decide(key, entry, obj))
             raise
         entry.refusal = None
         self._index.put(created)
 
-    async def _report(self, entry: Entry, obj: Object, decision: Decision) -> float | None:
+    async def _report(self, key: Key, obj: Object, decision: Decision) -> float | None:
         """Write the status, unless it may still change within a moment; returns when to look again, in seconds."""
         now = self._clock()
-        if decision.status_patch is None:
-            entry.changed_at = None
-        else:
-            since = entry.changed_at = entry.changed_at or now.timestamp()
-            waits = since + SETTLE_SECONDS - now.timestamp()
+        if decision.status_patch is not None:
+            since = self._changed.setdefault(key, now.timestamp())
+            waits = since + settle_seconds(len(self._changed)) - now.timestamp()
             if waits > 0 and not decision.is_urgent:
                 return waits
-            entry.changed_at = None
             await self._patch(obj, decision.status_patch, decision.events)
+            self._changed.pop(key, None)
+            return 0.0  # what follows from the new status: no watch tells of what is known already
+        self._changed.pop(key, None)
         return max(0.0, (decision.wake_at - now).total_seconds()) if decision.wake_at else None
 
     async def _patch(self, obj: Object, patch: Manifest, events: Iterable[Event]) -> None:
@@ -121,6 +127,11 @@ class Reconciler:
                 await self._cluster.create_event(event_manifest(obj, event, self._clock()))
             except ClusterError as error:
                 logger.warning("no event %s for %s: %s", event.reason, obj["metadata"]["name"], error)
+
+
+def settle_seconds(changed: int) -> float:
+    """How long a change of the status waits when so many do."""
+    return min(SETTLE_SECONDS + (changed - 1) / SETTLED_PER_SECOND, LONGEST_SETTLE_SECONDS)
 
 
 def unschedulable(pod_group: Object | None) -> str:

@@ -107,10 +107,23 @@ def _progress(run: Run, stage: Stage, result: Result | None) -> Progress | None:
     return progress.model_copy(update={"eta_seconds": None}) if progress and stage.phase != "Running" else progress
 
 
+PHASES_OF: dict[str, tuple[Phase, ...]] = {
+    "Queued": ("Queued",),
+    "Running": ("Preparing", "Running"),
+    "Suspended": ("Suspended",),
+    "Succeeded": ("Succeeded",),
+    "Failed": ("Failed",),
+}
+"""The phases in which a condition holds."""
+
+
 def conditions(
     current: BertFinetuneStatus, new: BertFinetuneStatus, min_accuracy: float | None, now: datetime
 ) -> list[Condition]:
-    """The conditions of the status `new`; each keeps the time of its last transition."""
+    """The conditions of the status `new`; each keeps the time of its last transition.
+
+    One that has never held is not there: what every object carries, every write and every watcher pays for.
+    """
     before = {condition.type: condition for condition in current.conditions or ()}
     phase = new.phase or "Pending"
 
@@ -126,24 +139,16 @@ def conditions(
             observed_generation=new.observed_generation or 0,
         )
 
-    phases: dict[str, tuple[Phase, ...]] = {
-        "Queued": ("Queued",),
-        "Running": ("Preparing", "Running"),
-        "Suspended": ("Suspended",),
-        "Succeeded": ("Succeeded",),
-        "Failed": ("Failed",),
-    }
     told = [
         condition(kind, True, new.reason or phase, new.message or "")
         if phase in meant
         else condition(kind, False, phase, "")
-        for kind, meant in phases.items()
+        for kind, meant in PHASES_OF.items()
+        if phase in meant or kind in before
     ]
-    judged = new.result or (new.trials[-1] if new.trials else None)
-    if judged and judged.collapsed:
-        told.append(condition("Collapsed", True, "Collapsed", judged.collapse_reason or ""))
-    else:
-        told.append(condition("Collapsed", False, phase, ""))
+    if judged := new.result or (new.trials[-1] if new.trials else None):
+        reason, message = ("Collapsed", judged.collapse_reason or "") if judged.collapsed else ("Learned", "")
+        told.append(condition("Collapsed", judged.collapsed, reason, message))
     if min_accuracy is not None and new.result and new.result.accuracy is not None:
         reached = new.result.accuracy >= min_accuracy
         reason = "AccuracyReached" if reached else "AccuracyBelowTarget"

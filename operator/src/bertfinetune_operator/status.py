@@ -133,7 +133,8 @@ class BertFinetuneStatus(Model):
         list[Condition] | None,
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = None
-    """Conditions Queued, Running, Suspended, Succeeded, Failed, Collapsed and, with a minAccuracy, AccuracyReached."""
+    """Queued, Running, Suspended, Succeeded, Failed, each from the first time it holds; Collapsed and, with a
+    minAccuracy, AccuracyReached, once there is a result."""
     attempt: int = 0
     """Number of the present attempt, from 0; each has a Job of its own."""
     job_name: str | None = None

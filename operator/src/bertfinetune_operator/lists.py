@@ -1,9 +1,12 @@
-"""Finds what was deleted while nobody watched.
+"""Keeps the index level with every list: what is in a list goes into the index, and what it lacks is forgotten.
 
-After a gap that the API server has no history of, as after its own restart, kopf lists a resource anew. A list does not
-name what is gone, and kopf keeps no objects to compare it with: the index does.
+kopf lists each resource at the start, and again after a gap that the API server has no history of, as after its own
+restart. It hands out the objects of a list one by one, and cannot tell what is gone, since it keeps none. Read here, a
+list is in the index as a whole before the first of its objects is looked at; and no pass begins before the first lists
+of all resources are there: it might miss children that exist.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,15 +21,17 @@ from bertfinetune_operator.queue import WorkQueue
 KINDS = {BERTFINETUNES: contract.KIND, JOBS: "Job", PODS: "Pod"}
 
 
-class Relists:
-    """Reads every list after the first one and forgets what it lacks."""
+class Lists:
+    """Reads the lists that kopf asks for."""
 
     def __init__(self, index: Index, queue: WorkQueue[Key], namespaces: Iterable[str]) -> None:
         self._index = index
         self._queue = queue
         self._paths = {resource.path(where): (resource, where) for resource in KINDS for where in namespaces or (None,)}
-        self._watched: set[str] = set()
+        self._unread = set(self._paths)
         self._listed: dict[str, set[str]] = {}
+        self.complete = asyncio.Event()
+        """Whether all resources have been listed once."""
 
     async def listen(
         self, request: aiohttp.ClientRequest, send: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
@@ -34,22 +39,25 @@ class Relists:
         """A middleware of the HTTP client that kopf lists with."""
         response = await send(request)
         path = next((known for known in self._paths if request.url.path.endswith(known)), None)
-        if path and response.status == 200:
-            if "watch" in request.url.query:
-                self._watched.add(path)
-            elif path in self._watched:
-                self._read(path, await response.json(), is_first="continue" not in request.url.query)
+        if path and response.status == 200 and "watch" not in request.url.query:
+            self._read(path, await response.json(), is_first="continue" not in request.url.query)
         return response
 
     def _read(self, path: str, page: Any, *, is_first: bool) -> None:
+        resource, namespace = self._paths[path]
         if is_first:
             self._listed[path] = set()
-        self._listed[path].update(item["metadata"]["uid"] for item in page["items"])
+        for item in page["items"]:
+            self._index.put({"kind": KINDS[resource]} | item)
+            self._listed[path].add(item["metadata"]["uid"])
         if not page["metadata"].get("continue"):
             listed, version = self._listed.pop(path), int(page["metadata"]["resourceVersion"])
-            for key, gone in list(missing(self._index, *self._paths[path], listed, version)):
+            for key, gone in list(missing(self._index, resource, namespace, listed, version)):
                 self._index.discard(gone)
                 self._queue.add(key)
+            self._unread.discard(path)
+            if not self._unread:
+                self.complete.set()
 
 
 def missing(
