@@ -1,11 +1,12 @@
 """A node that vanishes while it trains: Kubernetes gives its pod up, another one goes on from the checkpoint."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from cluster import components, processes
-from cluster.layout import NODE_NAME
+from cluster.layout import CONTAINERD_SOCKET, NODE_NAME
 from demo import claims
 from demo.mrpc import SAMPLE
 from demo.target import Target
@@ -27,6 +28,17 @@ def prepared(installed: Target) -> Iterator[Target]:
     installed.kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
 
 
+def kill_containers_of(pod: str) -> None:
+    """As a node does that loses power: nobody says a word about it."""
+    ctr = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
+    of_the_pod = f'labels."io.kubernetes.pod.name"=={pod}'
+    found = subprocess.run(
+        [*ctr, "containers", "ls", "--quiet", of_the_pod], check=True, capture_output=True, text=True
+    )
+    for container in found.stdout.split():
+        subprocess.run([*ctr, "tasks", "kill", "--all", "--signal=KILL", container], check=True)
+
+
 def test_a_lost_node_costs_the_steps_since_the_last_checkpoint(prepared: Target) -> None:
     training = {"numTrainEpochs": 1, "trainBatchSize": 16, "evalBatchSize": 16, "saveCheckpointsSteps": 5}
     accept = {"onCollapse": "Accept"}  # so few steps learn nothing
@@ -35,6 +47,7 @@ def test_a_lost_node_costs_the_steps_since_the_last_checkpoint(prepared: Target)
     before = support.wait_for(prepared, NAMESPACE, "lost", lambda s: s.get("progress", {}).get("step", 0) >= 8, 300)
     kubelet = components.kubelet()
     processes.stop(kubelet)
+    kill_containers_of(before["podName"])
     prepared.kubectl.run("delete", "node", NODE_NAME)
     status = support.wait_for(prepared, NAMESPACE, "lost", lambda s: s["phase"] == "Retrying", 180)
     assert status["lastFailure"]["class"] == "NodeLost", status

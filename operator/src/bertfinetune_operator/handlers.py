@@ -18,8 +18,8 @@ from bertfinetune_operator.queue import WorkQueue
 
 WATCHED = (BERTFINETUNES, JOBS, PODS)
 
-LIST_CHUNK = 500
-"""Objects in one page of an initial list."""
+LIST_CHUNK = 100
+"""Objects in one page of a list: a page is in memory as a whole, twice, and a pod is a large document."""
 
 WORKER_SECONDS = 0.1
 """How long kopf keeps a worker for an object without events: a handler here takes no time, and a task takes memory."""
