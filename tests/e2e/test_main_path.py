@@ -36,8 +36,8 @@ class Run:
 @pytest.fixture(scope="module")
 def run(installed: Target) -> Iterator[Run]:
     kubectl, name = installed.kubectl, "mrpc"
-    # one of the sample's three epochs: enough to learn, and minutes less on two cores
-    manifest = support.manifest(name, {"training": support.sample()["spec"]["training"] | {"numTrainEpochs": 1}})
+    # two of the sample's three epochs: enough to learn, and minutes less on two cores
+    manifest = support.manifest(name, {"training": support.sample()["spec"]["training"] | {"numTrainEpochs": 2}})
     in_namespace = f"--namespace={NAMESPACE}"
     kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
     claims.ensure(

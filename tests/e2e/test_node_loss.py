@@ -2,59 +2,82 @@
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from cluster import components, processes
-from cluster.layout import CONTAINERD_SOCKET, NODE_NAME
+from cluster import components, images, processes
+from cluster.layout import CONTAINERD_SOCKET, KUBECONFIG, NODE_NAME
 from demo import claims
 from demo.mrpc import SAMPLE
+from demo.stack import RELEASE, SYSTEM_NAMESPACE
 from demo.target import Target
 from e2e import support
+from operator_process import Operator
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 NAMESPACE = "e2e-node-loss"
 
 
 @pytest.fixture
-def prepared(installed: Target) -> Iterator[Target]:
-    installed.kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
-    claims.ensure(
-        installed,
-        NAMESPACE,
-        {"bert-weights": support.ensure_weights(), "mrpc-data": SAMPLE, "bert-output": None},
-    )
+def prepared(installed: Target, tmp_path: Path) -> Iterator[Target]:
+    """The only node will be lost, so the operator runs beside the cluster."""
+    kubectl, scale = installed.kubectl, (f"--namespace={SYSTEM_NAMESPACE}", "scale", f"deployment/{RELEASE}")
+    kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+    folders: dict[str, Path | None] = {"bert-weights": support.ensure_weights(), "mrpc-data": SAMPLE}
+    claims.ensure(installed, NAMESPACE, folders | {"bert-output": None})
+    kubectl.run(*scale, "--replicas=0")
+    operator = Operator(KUBECONFIG, tmp_path / "log", trainer_image_cpu=images.TRAINER.reference())
+    operator.start()
     yield installed
-    installed.kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
+    operator.stop()
+    kubectl.run(*scale, "--replicas=2")
+    kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
 
 
-def kill_containers_of(pod: str) -> None:
-    """As a node does that loses power: nobody says a word about it."""
-    ctr = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
-    of_the_pod = f'labels."io.kubernetes.pod.name"=={pod}'
-    found = subprocess.run(
-        [*ctr, "containers", "ls", "--quiet", of_the_pod], check=True, capture_output=True, text=True
-    )
-    for container in found.stdout.split():
-        subprocess.run([*ctr, "tasks", "kill", "--all", "--signal=KILL", container], check=True)
+@pytest.fixture
+def node(prepared: Target) -> Iterator["Node"]:
+    node = Node(prepared)
+    yield node
+    node.find()
 
 
-def test_a_lost_node_costs_the_steps_since_the_last_checkpoint(prepared: Target) -> None:
+class Node:
+    """The cluster's node, which may be lost and found."""
+
+    def __init__(self, target: Target) -> None:
+        self._kubectl = target.kubectl
+        self._kubelet = components.kubelet()
+
+    def lose(self, pod: str) -> None:
+        """Take its power: neither the kubelet nor the pod's containers say a word about it."""
+        processes.stop(self._kubelet)
+        ctr = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
+        listing = [*ctr, "containers", "ls", "--quiet", f'labels."io.kubernetes.pod.name"=={pod}']
+        for container in subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split():
+            subprocess.run([*ctr, "tasks", "kill", "--all", "--signal=KILL", container], check=False)
+        self._kubectl.run("delete", "node", NODE_NAME)
+
+    def find(self) -> None:
+        """Start the kubelet again, which registers the node; nothing happens where it runs."""
+        if not processes.running_pid(self._kubelet):
+            processes.start(self._kubelet)
+            there = ("get", "node", NODE_NAME)
+            processes.wait_ready(self._kubelet, lambda: self._kubectl.run(*there, check=False).returncode == 0, 60)
+            self._kubectl.run("wait", "--for=condition=Ready", f"node/{NODE_NAME}", "--timeout=90s")
+
+
+def test_a_lost_node_costs_the_steps_since_the_last_checkpoint(prepared: Target, node: Node) -> None:
     training = {"numTrainEpochs": 1, "trainBatchSize": 16, "evalBatchSize": 16, "saveCheckpointsSteps": 5}
     accept = {"onCollapse": "Accept"}  # so few steps learn nothing
     manifest = support.manifest("lost", {"training": training, "accelerator": {"type": "CPU"}, "quality": accept})
     prepared.kubectl.run(f"--namespace={NAMESPACE}", "create", "--filename=-", stdin=manifest)
     before = support.wait_for(prepared, NAMESPACE, "lost", lambda s: s.get("progress", {}).get("step", 0) >= 8, 300)
-    kubelet = components.kubelet()
-    processes.stop(kubelet)
-    kill_containers_of(before["podName"])
-    prepared.kubectl.run("delete", "node", NODE_NAME)
+    node.lose(before["podName"])
     status = support.wait_for(prepared, NAMESPACE, "lost", lambda s: s["phase"] == "Retrying", 180)
     assert status["lastFailure"]["class"] == "NodeLost", status
     assert status["retries"] == 0
-    processes.start(kubelet)
-    there = ("get", "node", NODE_NAME)
-    processes.wait_ready(kubelet, lambda: prepared.kubectl.run(*there, check=False).returncode == 0, 60)
+    node.find()
     status = support.wait_for(prepared, NAMESPACE, "lost", lambda s: s["phase"] in ("Succeeded", "Failed"), 600)
     assert (status["phase"], status["retries"]) == ("Succeeded", 0), status
     assert status["podName"] != before["podName"]
