@@ -8,7 +8,7 @@ import pytest
 
 from cluster import components, images, processes
 from cluster.layout import CONTAINERD_SOCKET, KUBECONFIG, NODE_NAME
-from demo import claims
+from demo import claims, stack
 from demo.mrpc import SAMPLE
 from demo.stack import RELEASE, SYSTEM_NAMESPACE
 from demo.target import Target
@@ -32,6 +32,7 @@ def prepared(installed: Target, tmp_path: Path) -> Iterator[Target]:
     yield installed
     operator.stop()
     kubectl.run(*scale, "--replicas=2")
+    kubectl.run(f"--namespace={SYSTEM_NAMESPACE}", "rollout", "status", f"deployment/{RELEASE}", "--timeout=120s")
     kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
 
 
@@ -46,6 +47,7 @@ class Node:
     """The cluster's node, which may be lost and found."""
 
     def __init__(self, target: Target) -> None:
+        self._target = target
         self._kubectl = target.kubectl
         self._kubelet = components.kubelet()
 
@@ -65,6 +67,8 @@ class Node:
             there = ("get", "node", NODE_NAME)
             processes.wait_ready(self._kubelet, lambda: self._kubectl.run(*there, check=False).returncode == 0, 60)
             self._kubectl.run("wait", "--for=condition=Ready", f"node/{NODE_NAME}", "--timeout=90s")
+            stack.start_simulated_cards(self._target)
+            self._kubectl.run("--namespace=kube-system", "rollout", "status", "deployment/coredns", "--timeout=90s")
 
 
 def test_a_lost_node_costs_the_steps_since_the_last_checkpoint(prepared: Target, node: Node) -> None:

@@ -1,7 +1,7 @@
 from bertfinetune_operator.index import Index, Key, key_of
 from bertfinetune_operator.observe import ProgressView, view_progress
 from golden import builders as make
-from golden.scenes import RUNNING, ended, report
+from golden.scenes import RESULT, RUNNING, TAINTED, ended, report
 
 
 def filled() -> Index:
@@ -125,3 +125,34 @@ def test_only_what_looks_different_is_news() -> None:
         assert not index.put(raw)
     assert index.put(make.job(suspended=True) | {"metadata": make.job()["metadata"] | {"resourceVersion": "10"}})
     assert not index.put(make.job())  # an older one
+
+
+def test_a_failed_pod_is_remembered_until_the_status_tells_of_it() -> None:
+    """Pod garbage collection marks the pod of a lost node as failed and deletes it in the same moment."""
+    index = filled()
+    lost = make.pod(phase="Failed", conditions=[TAINTED])
+    lost["metadata"]["resourceVersion"] = "5"
+    index.discard(lost)
+    entry = index.get(make.KEY)
+    assert entry
+    assert [(pod.gone, pod.failure and pod.failure.class_) for pod in entry.pods.values()] == [(True, "NodeLost")]
+    recorded = {"phase": "Retrying", "lastFailure": {"pod": "pod-1"}}
+    index.put(make.bertfinetune(recorded, resourceVersion="2"))
+    assert entry.pods == {}
+    index.put(make.pod())
+    index.discard(lost)
+    assert entry.pods == {}
+
+
+def test_nothing_is_remembered_of_a_pod_that_did_not_fail_or_whose_object_is_gone() -> None:
+    index = filled()
+    index.discard(make.pod(state=ended(0, RESULT)))
+    entry = index.get(make.KEY)
+    assert entry
+    assert entry.pods == {}
+    index.discard(make.pod(state=ended(70)))
+    assert list(entry.pods) == ["pod-1"]
+    index.discard(make.bertfinetune())
+    index.discard(make.job())
+    index.discard(make.pod(state=ended(70)))
+    assert index.get(make.KEY) is None

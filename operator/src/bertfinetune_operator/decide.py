@@ -79,7 +79,8 @@ def decide(raw: Object, observed: Observed, settings: Settings, now: datetime) -
     new = advance(run, verdict)
     create = build_job(obj, new, settings) if verdict.create else None
     patch = None if new == current else _patch(recorded, new, now)
-    urgent = new.phase in FINISHED or bool(verdict.delete)
+    failed = new.last_failure != current.last_failure  # its pod may be gone in a moment
+    urgent = new.phase in FINISHED or failed or bool(verdict.delete)
     return Decision((), create, patch, urgent, events_of(current, new), verdict.delete, verdict.wake_at)
 
 

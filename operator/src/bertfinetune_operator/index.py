@@ -3,7 +3,7 @@
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 from bertfinetune_operator import contract, naming
@@ -62,6 +62,12 @@ class Entry:
         """Whether the object has reached its end."""
         return self.obj is not None and self.obj.get("status", {}).get("phase") in FINISHED
 
+    @property
+    def recorded_failure(self) -> str:
+        """The pod whose failure the status tells of, or ""."""
+        status = (self.obj or {}).get("status", {})
+        return str(status.get("lastFailure", {}).get("pod", ""))
+
     def observed(self) -> Observed:
         """The entry as a decision sees it."""
         return observe(self.jobs.values(), self.pods.values(), self.reports, self.refusal, self.answers)
@@ -102,11 +108,11 @@ class Index:
         match raw["kind"]:
             case contract.KIND:
                 entry.obj = None
+                _forget_gone(entry)
             case "Job":
                 _forget(entry.jobs, raw)
             case "Pod":
-                _forget(entry.pods, raw)
-                entry.reports.pop(raw["metadata"]["name"], None)
+                _bury(entry, raw)
         if not (entry.obj or entry.jobs or entry.pods):
             del self._entries[key]
 
@@ -146,7 +152,24 @@ def _put_object(entry: Entry, raw: Object) -> bool:
     entry.obj = _slim(raw)
     if entry.is_finished:
         entry.pods, entry.reports, entry.answers = {}, {}, {}
+    elif (recorded := entry.recorded_failure) in entry.pods and entry.pods[recorded].gone:
+        _forget_gone(entry)
     return True
+
+
+def _bury(entry: Entry, raw: Object) -> None:
+    """Forget a pod that was deleted, but for a failure that no status tells of yet: a pod may go as it fails."""
+    name = raw["metadata"]["name"]
+    known = entry.pods.get(name)
+    _forget(entry.pods, raw)
+    entry.reports.pop(name, None)
+    last = view_pod(raw) if "status" in raw else known
+    if last and last.failure and entry.obj and not entry.is_finished and entry.recorded_failure != name:
+        entry.pods[name] = replace(last, gone=True)
+
+
+def _forget_gone(entry: Entry) -> None:
+    entry.pods = {name: pod for name, pod in entry.pods.items() if not pod.gone}
 
 
 def _keep(children: dict[str, ViewT], new: ViewT) -> bool:

@@ -95,6 +95,8 @@ class PodView:
     ended_at: datetime | None = None
     result: Result | None = None
     failure: Failure | None = None
+    gone: bool = False
+    """Whether only the memory of it is left."""
 
     @property
     def is_alive(self) -> bool:
