@@ -1,4 +1,4 @@
-"""The in-memory picture of the cluster: every BertFinetune with its Job, its pods and its newest progress report."""
+"""The in-memory picture of the cluster: every BertFinetune with its Jobs, its pods and what these report."""
 
 import sys
 from collections import defaultdict
@@ -115,6 +115,12 @@ class Index:
                 _bury(entry, raw)
         if not (entry.obj or entry.jobs or entry.pods):
             del self._entries[key]
+
+    def deleting(self, key: Key, job: JobView) -> None:
+        """Note that a Job is being deleted before a watch tells of it, so that it is not deleted twice."""
+        entry = self._entries.get(key)
+        if entry and entry.jobs.get(job.name) == job:
+            entry.jobs[job.name] = replace(job, deleting=True)
 
     def get(self, key: Key) -> Entry | None:
         """What is known under a key, or None."""

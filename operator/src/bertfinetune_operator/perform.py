@@ -67,6 +67,7 @@ class Reconciler:
         delay = await self._report(key, entry.obj, decision)
         for job in decision.delete:
             await self._cluster.delete_job(key.namespace, job.name, job.uid)
+            self._index.deleting(key, job)
         logs = {question: text for question, text in entry.answers.items() if question.kind == "log"}
         if logs != entry.answers and key not in self._changed and delay != 0.0:
             entry.answers = logs
