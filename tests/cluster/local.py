@@ -87,14 +87,14 @@ def down() -> bool:
     for component in (*started_beside(), *reversed(components.all_components())):
         processes.stop(component)
         if component == components.kubelet():
-            _kill_containers()
+            kill_containers()
     if RUN.exists():
         _remove_leftovers()
     return bool(running)
 
 
-def _kill_containers() -> None:
-    """What is left after the pods' deletion, as when their node was deleted before: a container outlives its shim."""
+def kill_containers() -> None:
+    """Kill what runs in containerd, as a power failure would. A container outlives its pod's deletion and its shim."""
     ctr = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "tasks"]
     if processes.running_pid(components.containerd()):
         left = subprocess.run([*ctr, "ls", "--quiet"], check=False, capture_output=True, text=True).stdout.split()
