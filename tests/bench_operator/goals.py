@@ -31,6 +31,7 @@ GOALS = (
     Goal("growth_kb_per_object", "<", 15.0),
     Goal("writes_per_object", "<=", 4.0),
     Goal("restart_writes", "==", 0.0),
+    Goal("scrape_seconds", "<=", 0.2),
 )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from bench_operator import audit, controllers, load, objects, plane
+from bench_operator import audit, controllers, load, objects, plane, scraping
 from bench_operator.api import Api
 from bench_operator.audit import Entry
 from bench_operator.objects import BERTFINETUNES, JOBS, PODS, TFJOBS, Kind, Raw
@@ -40,7 +40,9 @@ def ours(count: int) -> OurRun:
         names = {finetune["metadata"]["uid"]: finetune["metadata"]["name"] for finetune in finetunes}
         owners = {job["metadata"]["name"]: names[str(objects.controller_of(job))] for job in jobs}
         latencies = audit.latencies_ms(audit.read(plane.AUDIT_LOG), "bertfinetunes", "jobs", owners)
-        return OurRun(**vars(run), latencies_ms=latencies, restart=_restart(operator))
+        return OurRun(
+            **vars(run), latencies_ms=latencies, scrape=scraping.measure(operator), restart=_restart(operator)
+        )
 
 
 def peer(count: int) -> ControlledRun:

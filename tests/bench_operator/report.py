@@ -59,11 +59,13 @@ def programs(results: Results) -> str:
 
 def further(ours: OurRun) -> str:
     """What only ours was measured on."""
-    latencies, again = ours.latencies_ms, ours.restart
+    latencies, scrape, again = ours.latencies_ms, ours.scrape, ours.restart
     calls = ", ".join(f"{number} {call.verb} {call.resource}" for call, number in sorted(again.requests.items()))
     return (
         f"ours, from apply to Job: median {percentile(latencies, 50):.0f} ms, p99 {percentile(latencies, 99):.0f} ms, "
         f"all {ours.count} applied at once\n"
+        f"ours, a scrape of /metrics: {1000 * scrape.seconds:.0f} ms, {scrape.megabytes:.1f} MB; "
+        f"meanwhile /healthz answers within {1000 * scrape.longest_wait_seconds:.0f} ms\n"
         f"ours, restarted over the {ours.count} finished objects: ready after {again.ready_seconds:.1f} s, "
         f"{again.cpu_seconds:.1f} s of CPU, {again.resident_mb:.0f} MB; its requests: {calls}"
     )
@@ -84,6 +86,7 @@ def result(results: Results) -> dict[str, Any]:
         "writes_per_object": round(ours.process.writes / ours.count, 2),
         "restart_writes": ours.restart.writes,
         "p99_apply_to_job_ms": round(percentile(ours.latencies_ms, 99)),
+        "scrape_seconds": round(ours.scrape.seconds, 3),
     }
 
 

@@ -37,6 +37,16 @@ class Restart:
 
 
 @dataclass(frozen=True)
+class Scrape:
+    """A scrape of the metrics, all objects finished."""
+
+    seconds: float
+    megabytes: float
+    longest_wait_seconds: float
+    """The longest that another request to the process waited for its answer meanwhile."""
+
+
+@dataclass(frozen=True)
 class Run:
     """One contender; bare Jobs have no process of their own to measure."""
 
@@ -71,6 +81,7 @@ class OurRun(ControlledRun):
 
     latencies_ms: list[float]
     """From the arrival of each object to its stored Job."""
+    scrape: Scrape
     restart: Restart
 
 

@@ -14,6 +14,7 @@ GOOD = {
     "writes_per_object": 4.0,
     "restart_writes": 0,
     "p99_apply_to_job_ms": 900,
+    "scrape_seconds": 0.2,
 }
 
 
@@ -31,6 +32,7 @@ GOOD = {
         ({"growth_kb_per_object": 15.0, "n": 10000}, "growth_kb_per_object is 15.0, the goal is < 15"),
         ({"writes_per_object": 4.01}, "writes_per_object is 4.01, the goal is <= 4"),
         ({"restart_writes": 1}, "restart_writes is 1, the goal is == 0"),
+        ({"scrape_seconds": 0.21}, "scrape_seconds is 0.21, the goal is <= 0.2"),
         ({"cpu_ms_per_object": 1000.0, "p99_apply_to_job_ms": 1e6}, None),
     ],
 )

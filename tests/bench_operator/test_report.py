@@ -5,7 +5,7 @@ import pytest
 
 from bench_operator import report
 from bench_operator.audit import Call
-from bench_operator.results import ControlledRun, OurRun, Process, Restart, Results, Run
+from bench_operator.results import ControlledRun, OurRun, Process, Restart, Results, Run, Scrape
 
 STATUS, JOB, SERVICE = Call("patch", "bertfinetunes/status"), Call("create", "jobs"), Call("create", "services")
 PROGRAMS = {"etcd": 1.0, "kube-apiserver": 4.0}
@@ -14,6 +14,7 @@ OURS = OurRun(
     *(100, 1.0, 10.0, PROGRAMS),
     Process(0.5, 70.0, 71.5, Counter({STATUS: 200, JOB: 100, Call("list", "pods"): 2})),
     latencies_ms=[float(number) for number in range(1, 101)],
+    scrape=Scrape(0.12, 2.3, 0.006),
     restart=Restart(1.5, 0.7, 80.0, LISTS),
 )
 PEER = ControlledRun(100, 1.0, 40.0, PROGRAMS, Process(1.0, 40.0, 50.0, Counter({SERVICE: 500})))
@@ -33,6 +34,7 @@ def test_the_last_line_is_the_result() -> None:
         "writes_per_object": 3.0,
         "restart_writes": 0,
         "p99_apply_to_job_ms": 99,
+        "scrape_seconds": 0.12,
     }
 
 
@@ -45,9 +47,11 @@ def test_without_the_peer_its_ratios_are_null() -> None:
 
 def test_writes_after_a_restart_are_counted() -> None:
     restart = Restart(1.5, 0.7, 80.0, LISTS + Counter({STATUS: 3}))
-    again = OurRun(100, 1.0, 10.0, PROGRAMS, OURS.process, OURS.latencies_ms, restart)
+    again = OurRun(100, 1.0, 10.0, PROGRAMS, OURS.process, OURS.latencies_ms, OURS.scrape, restart)
     assert report.result(Results(RESULTS.floor, again, None))["restart_writes"] == 3
-    assert "1 list jobs, 3 patch bertfinetunes/status" in report.further(again)
+    text = report.further(again)
+    assert "1 list jobs, 3 patch bertfinetunes/status" in text
+    assert "a scrape of /metrics: 120 ms, 2.3 MB; meanwhile /healthz answers within 6 ms" in text
 
 
 def test_the_tables_name_everyone_and_the_peers_limit() -> None:

@@ -106,7 +106,12 @@ async def test_endpoints() -> None:
         dead, unready = "silent", ""
         assert await get(health, "/healthz") == (503, "silent\n")
         assert await get(metrics, "/readyz") == (200, "ok\n")
-        assert (await get(metrics, "/metrics"))[0] == 200
+        plain = await session.get(f"http://127.0.0.1:{metrics}/metrics")
+        assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        accept = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5"}
+        modern = await session.get(f"http://127.0.0.1:{metrics}/metrics", headers=accept)
+        assert modern.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+        assert await modern.text() == await plain.text() + "# EOF\n"
         assert (await get(health, "/metrics"))[0] == 404
         await asyncio.wait_for(endpoints.close(), 1)  # although the client would keep its connections
     await endpoints.close()

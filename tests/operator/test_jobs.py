@@ -1,6 +1,7 @@
 """Whole manifests: a change of the Job shows as a change of a golden file. UPDATE_GOLDEN=1 rewrites them."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import yaml
 
 from bertfinetune_operator import contract
 from bertfinetune_operator.api import BertFinetune
-from bertfinetune_operator.jobs import trainer_flags
+from bertfinetune_operator.jobs import build_job, trainer_flags
+from bertfinetune_operator.status import BertFinetuneStatus
 from golden import builders as make
 
 CASES = sorted(file.stem for file in (make.GOLDEN / "bertfinetune").glob("*.yaml"))
@@ -28,6 +30,18 @@ def test_job_is_the_golden_one(case: str) -> None:
 class _NoAliases(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
+
+
+def test_scrape_annotations_are_there_when_they_are_asked_for() -> None:
+    settings = replace(make.SETTINGS, scrape_annotations=True)
+    raw = make.bertfinetune(spec={"scheduling": {"schedulerName": "volcano", "queue": "q"}})
+    job = build_job(BertFinetune.model_validate(raw), BertFinetuneStatus(), settings)
+    assert job["spec"]["template"]["metadata"]["annotations"] == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "8080",
+        "prometheus.io/path": "/metrics",
+        "scheduling.volcano.sh/queue-name": "q",
+    }
 
 
 def test_every_flag_of_the_contract_is_passed_once() -> None:

@@ -101,7 +101,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def reconciler(cluster: FakeCluster, clock: Clock) -> Reconciler:
-    return Reconciler(cluster.index, cluster, make.SETTINGS, clock)  # ty: ignore[invalid-argument-type]
+    return Reconciler(cluster.index, cluster, make.SETTINGS, Metrics(cluster.index), clock)  # ty: ignore[invalid-argument-type]
 
 
 async def settle(reconciler: Reconciler, clock: Clock) -> float | None:
@@ -280,7 +280,7 @@ async def test_a_worker_survives_whatever_a_pass_raises(error: Exception, monkey
             done.set()
             return None
 
-    worker = asyncio.create_task(work(queue, Failing(), Metrics()))
+    worker = asyncio.create_task(work(queue, Failing(), Metrics(Index())))
     queue.add(make.KEY)
     await asyncio.wait_for(done.wait(), 5)
     worker.cancel()

@@ -40,6 +40,17 @@ async def test_back_off_doubles_up_to_a_minute_and_success_forgets(monkeypatch: 
     assert queue.retry("a", at_least=30) == 30
 
 
+async def test_how_long_a_key_waited_is_told() -> None:
+    waits: list[float] = []
+    queue = WorkQueue[str](waits.append)
+    queue.add("a")
+    await asyncio.sleep(0.02)
+    queue.add("a")  # it waits since the first time
+    await queue.get()
+    assert len(waits) == 1
+    assert 0.02 <= waits[0] < 5
+
+
 async def test_a_failed_key_comes_back() -> None:
     queue = WorkQueue[str]()
     queue.add("a")

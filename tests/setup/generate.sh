@@ -9,5 +9,8 @@ crd=crds/bertfinetunes.bertfinetune.dev.yaml
 mv "$crd.new" "$crd"
 cp "$crd" charts/bertfinetune-operator/files/
 
+"$python" -m bertfinetune_operator.metrics_table >operator/docs/metrics.md.new
+mv operator/docs/metrics.md.new operator/docs/metrics.md
+
 cd tests/ascend_sim/device_plugin
 "$python" -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. ascend_device_plugin/deviceplugin.proto

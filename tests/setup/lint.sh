@@ -18,8 +18,9 @@ run() { # run NAME COMMAND...
 
 generated_files_are_current() {
   local before after
-  before=$(sha256sum crds/*.yaml charts/*/files/*)
-  tests/setup/generate.sh "$dev" && after=$(sha256sum crds/*.yaml charts/*/files/*)
+  sums() { find crds charts/*/files operator/docs trainer_image/docs -type f -exec sha256sum {} + | sort; }
+  before=$(sums)
+  tests/setup/generate.sh "$dev" && after=$(sums)
   [[ $before == "$after" ]] || { echo "generated files were stale; they are regenerated now: commit them"; return 1; }
 }
 

@@ -18,7 +18,7 @@ from bertfinetune_operator.health import Endpoints, Watches
 from bertfinetune_operator.index import Index, Key
 from bertfinetune_operator.leader import Leader, LeaseLostError
 from bertfinetune_operator.lists import Lists
-from bertfinetune_operator.metrics import Metrics, ObjectsCollector
+from bertfinetune_operator.metrics import Metrics
 from bertfinetune_operator.perform import work
 from bertfinetune_operator.progress import poll
 from bertfinetune_operator.queue import WorkQueue
@@ -33,12 +33,12 @@ logger = logging.getLogger("bertfinetune_operator")
 class Operator:
     """One replica: stands by until it leads, then watches and writes until it is told to stop or loses the lease."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, index: Index, metrics: Metrics) -> None:
         self._settings = settings
         self._cluster = cluster
         self._metrics = metrics
-        self._index = Index()
-        self._queue = WorkQueue[Key]()
+        self._index = index
+        self._queue = WorkQueue[Key](metrics.queue_wait.observe)
         self._watches = Watches(WATCHED, settings.watch_namespaces, settings.watch_timeout)
         self._lists = Lists(self._index, self._queue, settings.watch_namespaces)
         self._leader: Leader | None = None
@@ -48,7 +48,6 @@ class Operator:
         self._unready = "starting"
         self._stop = asyncio.Event()
         self._endpoints = Endpoints(metrics.registry, self._watches.failure, lambda: self._unready)
-        metrics.registry.register(ObjectsCollector(self._index))
         metrics.queue_depth.set_function(lambda: len(self._queue))
         metrics.leader.set_function(self._leads)
 
@@ -78,7 +77,7 @@ class Operator:
             self._unready = "starting"
 
     async def _lead(self) -> None:
-        reconciler = GatedReconciler(self._index, self._cluster, self._settings, may_write=self._leads)
+        reconciler = GatedReconciler(self._index, self._cluster, self._settings, self._metrics, may_write=self._leads)
         started, end = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             # before kopf, which at its end waits for all tasks that began after it
@@ -139,10 +138,11 @@ class Operator:
 
 async def run(settings: Settings) -> None:
     """Connect and run."""
-    metrics = Metrics()
+    index = Index()
+    metrics = Metrics(index)
     cluster = await Cluster.connect(metrics)
     try:
-        await Operator(settings, cluster, metrics).run()
+        await Operator(settings, cluster, index, metrics).run()
     finally:
         await cluster.close()
 

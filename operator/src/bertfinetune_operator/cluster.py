@@ -2,6 +2,7 @@
 
 import json
 import os
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -162,7 +163,7 @@ class Cluster:
         self, verb: str, path: str, query: dict[str, str] | None = None, body: Manifest | None = None
     ) -> bytes:
         """The one request: by the client's own connection and credentials, without its models of every kind."""
-        code = "error"
+        code, began = "error", perf_counter()
         headers = {"Accept": JSON, "Content-Type": MERGE_PATCH if verb == "patch" else JSON}
         try:
             request = await self._api.param_serialize(
@@ -177,7 +178,7 @@ class Cluster:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterError(str(error) or type(error).__name__) from error
         finally:
-            self._metrics.api_requests.labels(verb, code).inc()
+            self._metrics.requested(verb, code, perf_counter() - began)
 
     async def get_lease(self, namespace: str, name: str) -> Object:
         """Read a Lease; raise NotFoundError."""

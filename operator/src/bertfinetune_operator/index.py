@@ -28,8 +28,9 @@ READ_METADATA = frozenset({"name", "namespace", "uid", "generation", "resourceVe
 """What is read of an object's metadata."""
 
 READ_WHEN_FINISHED = {
-    "spec": frozenset({"task", "accelerator", "ttlSecondsAfterFinished"}),
-    "status": frozenset({"phase", "completionTime", "progress", "result"}),
+    "spec": frozenset({"task", "model", "accelerator", "quality", "ttlSecondsAfterFinished"}),
+    "status": frozenset({"phase", "reason", "completionTime", "progress", "result", "trials", "retries"})
+    | {"podName", "nodeName", "startTime"},
 }
 """What is still read of an object that has finished: most objects have, and there may be ten thousand of them."""
 
@@ -135,8 +136,8 @@ class Index:
         return True
 
     def objects(self) -> Iterator[Object]:
-        """Every BertFinetune."""
-        return (entry.obj for entry in self._entries.values() if entry.obj)
+        """Every BertFinetune; another thread may write meanwhile."""
+        return (entry.obj for entry in list(self._entries.values()) if entry.obj)
 
     def running(self) -> Iterator[tuple[Key, PodView]]:
         """Every pod of a BertFinetune that runs, and so can be asked for its progress."""
@@ -206,7 +207,9 @@ def _slim(raw: Object) -> Object:
 
 
 def _shared(value: Any) -> Any:
-    """The value with one copy of each key in all objects: JSON makes new ones for each document."""
+    """The value with one copy of each text in all objects: JSON makes new ones for each document."""
+    if isinstance(value, str):
+        return sys.intern(value)
     if isinstance(value, dict):
         return {sys.intern(key): _shared(inner) for key, inner in value.items()}
     return [_shared(inner) for inner in value] if isinstance(value, list) else value

@@ -25,6 +25,13 @@ KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"
 VOLCANO_QUEUE = "scheduling.volcano.sh/queue-name"
 VOLCANO_GROUP_SIZE = "scheduling.volcano.sh/group-min-member"
 
+SCRAPE = {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": str(contract.METRICS_PORT),
+    "prometheus.io/path": contract.METRICS_PATH,
+}
+"""Annotations by which a Prometheus with the customary scrape configuration finds a pod."""
+
 
 def build_job(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings) -> Manifest:
     """The batch/v1 Job of the attempt that `status` names, owned by `obj`. Equal input gives an equal manifest.
@@ -42,6 +49,7 @@ def build_job(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings)
         "blockOwnerDeletion": True,
     }
     template_meta: Manifest = {"labels": labels}
+    annotations: dict[str, str] = dict(SCRAPE) if settings.scrape_annotations else {}
     job_meta: Manifest = {
         "name": naming.job_name(meta.name, meta.uid, status.attempt),
         "namespace": meta.namespace,
@@ -60,10 +68,12 @@ def build_job(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings)
             scheduling.scheduler_name == VOLCANO
         ):  # it makes a PodGroup of the Job's pods and asks their Job for its size
             job_meta["annotations"] = {VOLCANO_GROUP_SIZE: "1"}
-            template_meta["annotations"] = {VOLCANO_QUEUE: scheduling.queue}
+            annotations[VOLCANO_QUEUE] = scheduling.queue
         else:  # Kueue sets suspend to false when there is room for the Job, and to true to preempt it
             job_meta["labels"] = labels | {KUEUE_QUEUE: scheduling.queue}
             spec["suspend"] = True
+    if annotations:
+        template_meta["annotations"] = annotations
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": job_meta, "spec": spec}
 
 

@@ -1,97 +1,131 @@
-"""The operator's own metrics, and the objects' numbers read from the in-memory index when somebody asks."""
+"""What the operator counts about itself, and about what becomes of the runs."""
 
-from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
-from operator import itemgetter
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
-from bertfinetune_operator.index import Index
+from bertfinetune_operator import __version__
+from bertfinetune_operator.index import Index, Key
+from bertfinetune_operator.object_metrics import ACCELERATOR, ObjectsCollector, phase_of, trials_of
 from bertfinetune_operator.observe import Object
 from bertfinetune_operator.status import FINISHED
 
-MAX_OBJECTS = 2000
-"""Objects with series of their own: the unfinished ones first, then the newest. The others are counted only."""
+PREFIX = "bertfinetune_operator_"
 
-LABELS = ("namespace", "name")
-GAUGES: tuple[tuple[str, str, tuple[str, str], float], ...] = (
-    ("bertfinetune_accuracy", "Accuracy on the evaluation set, 0 to 1.", ("result", "accuracy"), 1),
-    ("bertfinetune_f1", "F1 score on the evaluation set, 0 to 1.", ("result", "f1"), 1),
-    ("bertfinetune_ms_per_step", "Mean duration of a training step in milliseconds.", ("progress", "msPerStep"), 1),
-    ("bertfinetune_progress_ratio", "Share of the training steps done, 0 to 1.", ("progress", "percent"), 100),
-)
+WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
+"""Buckets of the time a run waits for its card, in seconds, up to a day."""
 
 
 class Metrics:
-    """Everything the operator counts about itself."""
+    """The registry, and each metric under the name by which the code counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: Index) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
-        self.reconcile_duration = Histogram(
-            "bertfinetune_operator_reconcile_duration_seconds",
-            "Duration of one pass over one object.",
-            registry=self.registry,
-        )
-        self.queue_depth = Gauge(
-            "bertfinetune_operator_queue_depth", "Objects waiting for a pass.", registry=self.registry
-        )
-        self.api_requests = Counter(
-            "bertfinetune_operator_api_requests",
-            "Requests to the API server.",
-            ["verb", "code"],
-            registry=self.registry,
-        )
+        self.registry = registry = CollectorRegistry()
+        registry.register(ObjectsCollector(index))
+        ProcessCollector(registry=registry)
+        info = Gauge(PREFIX + "info", "The operator, always 1.", ["version"], registry=registry)
+        info.labels(__version__).set(1)
         self.leader = Gauge(
-            "bertfinetune_operator_leader",
-            "1 on the replica that leads, 0 on one that stands by.",
-            registry=self.registry,
+            PREFIX + "leader", "1 on the replica that leads, 0 on one that stands by.", registry=registry
         )
         self.watch_age = Gauge(
-            "bertfinetune_operator_watch_age_seconds",
+            PREFIX + "watch_age_seconds",
             "Time since the watch of a resource brought an event, a bookmark or its first answer.",
             ["resource"],
-            registry=self.registry,
+            registry=registry,
+        )
+        self.queue_depth = Gauge(PREFIX + "queue_depth", "Objects waiting for a pass.", registry=registry)
+        self.queue_wait = Histogram(
+            PREFIX + "queue_wait_seconds", "Time an object waited for its pass.", registry=registry
+        )
+        self._passes = Counter(
+            PREFIX + "reconciles", "Passes over one object by result, success or error.", ["result"], registry=registry
+        )
+        self._pass_duration = Histogram(
+            PREFIX + "reconcile_duration_seconds", "Duration of one pass over one object.", registry=registry
+        )
+        self._requests = Counter(
+            PREFIX + "api_requests",
+            "Requests to the API server; code is error where no answer came.",
+            ["verb", "code"],
+            registry=registry,
+        )
+        self._request_duration = Histogram(
+            PREFIX + "api_request_duration_seconds",
+            "Duration of a request to the API server.",
+            ["verb"],
+            registry=registry,
+        )
+        self._finished = Counter(
+            PREFIX + "finished", "Runs that ended, by phase and one word why.", ["phase", "reason"], registry=registry
+        )
+        self._retries = Counter(
+            PREFIX + "retries", "Failures that were tried again, by their class.", ["reason"], registry=registry
+        )
+        self._collapses = Counter(PREFIX + "collapses", "Trials that learned nothing.", registry=registry)
+        self._run_wait = Histogram(
+            PREFIX + "run_wait_seconds",
+            "Time from a run's creation to the start of its first container: the wait for its card.",
+            ["accelerator"],
+            buckets=WAITS,
+            registry=registry,
         )
 
+    @contextmanager
+    def reconciling(self, key: Key) -> Iterator[None]:
+        """Count the block as a pass over the object of this key; an exemplar names the object of a slow one."""
+        began, result = perf_counter(), "error"
+        try:
+            yield
+            result = "success"
+        finally:
+            self._passes.labels(result).inc()
+            self._pass_duration.observe(perf_counter() - began, {"namespace": key.namespace, "uid": key.uid})
 
-class ObjectsCollector(Collector):
-    """The BertFinetunes' series: a scrape reads the index only, and is bounded however many objects there are."""
+    def requested(self, verb: str, code: str, seconds: float) -> None:
+        """Count a request to the API server."""
+        self._requests.labels(verb, code).inc()
+        self._request_duration.labels(verb).observe(seconds)
 
-    def __init__(self, index: Index, max_objects: int = MAX_OBJECTS) -> None:
-        self._index = index
-        self._max_objects = max_objects
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """All families, for the registry."""
-        objects = list(self._index.objects())
-        shown = sorted(objects, key=_unfinished_then_newest, reverse=True)[: self._max_objects]
-        for name, text, (part, key), divisor in GAUGES:
-            family = GaugeMetricFamily(name, text, labels=LABELS)
-            for labels, value in _values(shown, part, key):
-                family.add_metric(labels, value / divisor)
-            yield family
-        phases = GaugeMetricFamily("bertfinetunes", "BertFinetunes by phase.", labels=("namespace", "phase"))
-        for labels, count in Tally((obj["metadata"]["namespace"], _phase(obj)) for obj in objects).items():
-            phases.add_metric(labels, count)
-        yield phases
-        dropped = "BertFinetunes without series of their own, because there are too many."
-        yield GaugeMetricFamily("bertfinetune_series_dropped", dropped, value=len(objects) - len(shown))
-
-
-def _values(objects: Iterable[Object], part: str, key: str) -> Iterator[tuple[tuple[str, str], float]]:
-    for obj in objects:
-        value: Any = obj.get("status", {}).get(part, {}).get(key)
-        if value is not None:
-            yield itemgetter("namespace", "name")(obj["metadata"]), value
-
-
-def _phase(obj: Object) -> str:
-    return str(obj.get("status", {}).get("phase", "Pending"))
+    def changed(self, before: Object, after: Object) -> None:
+        """Count what a write of the status has recorded, from the object before and after it."""
+        old, new = before.get("status", {}), after.get("status", {})
+        if phase_of(after) in FINISHED and phase_of(before) not in FINISHED:
+            self._finished.labels(new["phase"], new["reason"]).inc()
+        if retried := new.get("retries", 0) - old.get("retries", 0):
+            self._retries.labels(new["lastFailure"]["class"]).inc(retried)
+        if collapsed := _collapses(after) - _collapses(before):
+            self._collapses.inc(collapsed)
+        if "startTime" in new and "startTime" not in old:
+            created, started = after["metadata"]["creationTimestamp"], new["startTime"]
+            waited = datetime.fromisoformat(started) - datetime.fromisoformat(created)
+            self._run_wait.labels(str(ACCELERATOR(after))).observe(waited.total_seconds())
 
 
-def _unfinished_then_newest(obj: Object) -> tuple[bool, str]:
-    return _phase(obj) not in FINISHED, obj["metadata"].get("creationTimestamp", "")
+def _collapses(obj: Object) -> int:
+    return sum(trial["collapsed"] for trial in trials_of(obj))
+
+
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
+
+
+def sample_names(family: Metric) -> tuple[str, ...]:
+    """The names under which a family's samples are stored and asked for."""
+    return tuple(family.name + suffix for suffix in SUFFIXES.get(family.type, ("",)))
+
+
+def names() -> frozenset[str]:
+    """The names of all samples that the operator can export: what a rule or a dashboard may ask for."""
+    return frozenset(name for family in Metrics(Index()).registry.collect() for name in sample_names(family))

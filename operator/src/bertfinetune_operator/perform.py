@@ -43,10 +43,18 @@ def now() -> datetime:
 class Reconciler:
     """Brings the cluster and an object's status in line with what the object asks for and what has happened."""
 
-    def __init__(self, index: Index, cluster: Cluster, settings: Settings, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self,
+        index: Index,
+        cluster: Cluster,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
         self._index = index
         self._cluster = cluster
         self._settings = settings
+        self._metrics = metrics
         self._clock = clock
         self._changed: dict[Key, float] = {}
         """Since when a changed status waits to be written, in seconds of the clock."""
@@ -119,10 +127,12 @@ class Reconciler:
 
     async def _patch(self, obj: Object, patch: Manifest, events: Iterable[Event]) -> None:
         try:
-            self._index.put(await self._cluster.patch_status(obj, patch))
+            written = await self._cluster.patch_status(obj, patch)
         except NotFoundError:
             self._index.discard(obj)
             return
+        self._index.put(written)
+        self._metrics.changed(obj, written)
         for event in events:
             try:
                 await self._cluster.create_event(event_manifest(obj, event, self._clock()))
@@ -173,7 +183,7 @@ async def work(queue: WorkQueue[Key], reconciler: Reconciler, metrics: Metrics) 
     while True:
         key = await queue.get()
         try:
-            with metrics.reconcile_duration.time():
+            with metrics.reconciling(key):
                 delay = await reconciler.reconcile(key)
         except ClusterError as error:
             pause = queue.retry(key, error.retry_after)

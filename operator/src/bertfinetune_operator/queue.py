@@ -1,7 +1,8 @@
 """One queue of keys: a key waits in it at most once and is never worked on twice at the same time."""
 
 import asyncio
-from collections.abc import Hashable
+import time
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 KeyT = TypeVar("KeyT", bound=Hashable)
@@ -14,9 +15,12 @@ LONGEST_BACKOFF = 60.0
 class WorkQueue(Generic[KeyT]):
     """A deduplicating queue with back-off, after the work queue of Kubernetes' own controllers (client-go)."""
 
-    def __init__(self) -> None:
+    def __init__(self, observe_wait: Callable[[float], object] = lambda _: None) -> None:
+        """Without keys. `observe_wait` is told of each key how many seconds it waited for its pass."""
+        self._observe_wait = observe_wait
         self._ready: asyncio.Queue[KeyT] = asyncio.Queue()
-        self._waiting: set[KeyT] = set()
+        self._waiting: dict[KeyT, float] = {}
+        """Since when."""
         self._working: set[KeyT] = set()
         self._failures: dict[KeyT, int] = {}
         self._timers: dict[KeyT, asyncio.TimerHandle] = {}
@@ -28,14 +32,14 @@ class WorkQueue(Generic[KeyT]):
         """Ask for a pass over `key`; while one is under way, for another one after it."""
         if key in self._waiting:
             return
-        self._waiting.add(key)
+        self._waiting[key] = time.monotonic()
         if key not in self._working:
             self._ready.put_nowait(key)
 
     async def get(self) -> KeyT:
         """The next key; finish it with done() or retry()."""
         key = await self._ready.get()
-        self._waiting.discard(key)
+        self._observe_wait(time.monotonic() - self._waiting.pop(key))
         self._working.add(key)
         return key
 

@@ -51,6 +51,8 @@ class Settings:
     """Objects reconciled at the same time; a worker mostly waits for the API server."""
     progress_interval: float = 3.0
     """Seconds between two looks at a running trainer's progress."""
+    scrape_annotations: bool = False
+    """Whether trainer pods carry prometheus.io/scrape annotations, for a Prometheus without PodMonitors."""
     watch_namespaces: tuple[str, ...] = ()
     """Namespaces to serve, separated by commas; none means all of them, which takes rights in the whole cluster."""
     watch_timeout: float = 70.0
