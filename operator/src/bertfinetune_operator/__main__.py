@@ -13,7 +13,7 @@ import kopf
 from bertfinetune_operator.cluster import Cluster
 from bertfinetune_operator.errors import ClusterError, SettingsError
 from bertfinetune_operator.gate import GatedReconciler
-from bertfinetune_operator.handlers import WATCHED, register
+from bertfinetune_operator.handlers import WATCHED, NoMemories, register
 from bertfinetune_operator.health import Endpoints, Watches
 from bertfinetune_operator.index import Index, Key
 from bertfinetune_operator.leader import Leader, LeaseLostError
@@ -124,6 +124,7 @@ class Operator:
             clusterwide=not namespaces,
             namespaces=namespaces,
             standalone=True,
+            memories=NoMemories(),
             ready_flag=started,
             stop_flag=end,
         )

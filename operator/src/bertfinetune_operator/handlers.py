@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import kopf
 from aiohttp import ClientMiddlewareType
+from kopf._core.reactor import inventory  # the type of a public parameter, which kopf does not export
 
 from bertfinetune_operator import naming
 from bertfinetune_operator.cluster import BERTFINETUNES, JOBS, PODS
@@ -55,6 +56,13 @@ class NoDiffs(kopf.DiffBaseStorage):
 
     def store(self, **_: Any) -> None:
         pass
+
+
+class NoMemories(inventory.ResourceMemories):
+    """No memory of an object between its events: kopf would keep one for its daemons, timers, retries and indices."""
+
+    async def recall(self, raw_body: kopf.RawBody, **options: Any) -> inventory.ResourceMemory:
+        return await super().recall(raw_body, **(options | {"ephemeral": True}))
 
 
 def register(

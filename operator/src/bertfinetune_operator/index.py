@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,15 +22,35 @@ from bertfinetune_operator.status import FINISHED
 
 ViewT = TypeVar("ViewT", JobView, PodView)
 
-READ_METADATA = frozenset({"name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp"}) | {
-    "deletionTimestamp"
-}
+Wanted = Mapping[str, "Wanted"] | None
+"""The keys that are kept of a dictionary, and what is kept under each; None keeps all."""
+
+WHOLE: Wanted = None
+READ_METADATA: Wanted = dict.fromkeys(
+    ("name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp"), WHOLE
+)
 """What is read of an object's metadata."""
 
-READ_WHEN_FINISHED = {
-    "spec": frozenset({"task", "model", "accelerator", "quality", "ttlSecondsAfterFinished"}),
-    "status": frozenset({"phase", "reason", "completionTime", "progress", "result", "trials", "retries"})
-    | {"podName", "nodeName", "startTime"},
+READ_WHEN_FINISHED: Mapping[str, Wanted] = {
+    "spec": {
+        "task": WHOLE,
+        "model": {"name": WHOLE},
+        "accelerator": {"type": WHOLE},
+        "quality": {"minAccuracy": WHOLE},
+        "ttlSecondsAfterFinished": WHOLE,
+    },
+    "status": {
+        "phase": WHOLE,
+        "reason": WHOLE,
+        "podName": WHOLE,
+        "nodeName": WHOLE,
+        "startTime": WHOLE,
+        "completionTime": WHOLE,
+        "progress": dict.fromkeys(("step", "totalSteps", "msPerStep"), WHOLE),
+        "result": dict.fromkeys(("collapsed", "accuracy", "f1", "matthews", "durationSeconds", "seed"), WHOLE),
+        "trials": WHOLE,
+        "retries": WHOLE,
+    },
 }
 """What is still read of an object that has finished: most objects have, and there may be ten thousand of them."""
 
@@ -198,12 +218,17 @@ def _forget(children: dict[str, ViewT], raw: Object) -> None:
 def _slim(raw: Object) -> Object:
     """The object without what nobody reads here: most of the memory that ten thousand of them would take."""
     parts = {name: raw[name] for name in ("kind", "metadata", "spec", "status") if name in raw}
-    parts["metadata"] = {key: value for key, value in raw["metadata"].items() if key in READ_METADATA}
+    parts["metadata"] = _kept(raw["metadata"], READ_METADATA)
     if parts.get("status", {}).get("phase") in FINISHED:
-        for name, read in READ_WHEN_FINISHED.items():
-            parts[name] = {key: value for key, value in parts[name].items() if key in read}
+        parts |= {name: _kept(parts[name], wanted) for name, wanted in READ_WHEN_FINISHED.items()}
     slim: Object = _shared(parts)
     return slim
+
+
+def _kept(value: Any, wanted: Wanted) -> Any:
+    if wanted is None:
+        return value
+    return {key: _kept(value[key], inner) for key, inner in wanted.items() if key in value}
 
 
 def _shared(value: Any) -> Any:

@@ -1,0 +1,54 @@
+"""The expressions' common parts.
+
+Replicas of the operator take turns, so that an object's numbers can come from two targets: they are always aggregated to the object.
+"""
+
+CLUSTER = 'cluster=~"$cluster"'
+NAMESPACES = f'{CLUSTER},namespace=~"$namespace"'
+RUN = f'{NAMESPACES},name="$run"'
+
+OBJECT = "cluster, namespace, name"
+MODEL = "task, model, accelerator"
+
+
+def of_object(series: str, selector: str = NAMESPACES, labels: str = OBJECT, offset: str = "") -> str:
+    """One number an object of a metric, given as `metric` or `metric{matchers}`, without the labels of the scrape."""
+    metric, _, matchers = series.rstrip("}").partition("{")
+    selector = ",".join(filter(None, (selector, matchers)))
+    return f"max by ({labels}) ({metric}{{{selector}}}{offset})"
+
+
+def in_phase(*phases: str, selector: str = NAMESPACES, offset: str = "") -> str:
+    """1 for each object that is in one of the phases."""
+    operator = "=~" if len(phases) > 1 else "="
+    series = f'bertfinetune_status_phase{{phase{operator}"{"|".join(phases)}"}}'
+    return of_object(series, selector, offset=offset)
+
+
+def with_model(expression: str, selector: str = NAMESPACES) -> str:
+    """An object's number with the labels that say what is trained on what."""
+    info = of_object("bertfinetune_info", selector, f"{OBJECT}, {MODEL}")
+    return f"{expression} * on ({OBJECT}) group_left ({MODEL}) {info}"
+
+
+def by_model(aggregation: str, expression: str) -> str:
+    """The objects' numbers brought together for each task, model and kind of card; `aggregation` may end in a parameter."""
+    operator, _, parameter = aggregation.partition(" ")
+    arguments = f"{parameter}, " if parameter else ""
+    return f"{operator} by ({MODEL}) ({arguments}{with_model(expression)})"
+
+
+def quantile(share: float, histogram: str, selector: str, by: str = "") -> str:
+    """A quantile of a histogram, and nothing (NaN fails every comparison) where nothing was observed."""
+    labels = f"le, {by}" if by else "le"
+    buckets = f"sum by ({labels}) (rate({histogram}_bucket{{{selector}}}[$__rate_interval]))"
+    return f"histogram_quantile({share}, {buckets}) >= 0"
+
+
+def mean(histogram: str, selector: str, by: str) -> str:
+    """The mean of what a histogram observed, and nothing where it observed nothing."""
+
+    def rate(part: str) -> str:
+        return f"sum by ({by}) (rate({histogram}_{part}{{{selector}}}[$__rate_interval]))"
+
+    return f"{rate('sum')} / ({rate('count')} > 0)"
