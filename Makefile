@@ -54,6 +54,7 @@ fmt: setup-dev ## format the code
 	@$(DEV)/bin/ruff check --quiet --fix . ; $(DEV)/bin/ruff format --quiet . ; $(DEV)/bin/clang-format -i trainer_image/kernels/*.cc
 
 test-trainer: setup-trainer $(WEIGHTS)/minilm $(WEIGHTS)/bert-base-uncased ## the trainer, the weights tool and the simulated npu_bridge, on CPython 3.7 and TensorFlow 1.15.0
+	@tests/setup/apt-packages.sh prometheus # for promtool
 	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin versitygw
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/trainer tests/weights
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/ascend_sim/py37 # apart: it puts a simulated npu_bridge on the path

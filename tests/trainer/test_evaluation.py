@@ -5,10 +5,12 @@ from typing import Dict, Iterator, List, NamedTuple, Sequence
 
 import numpy as np
 import pytest
+import tensorboard_view
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bert_trainer.evaluation import DevSet, Evaluator, epoch_ends, evaluation_line
+from bert_trainer.events import EventFile
 from bert_trainer.feeding import Dataset
 from bert_trainer.history import History
 from bert_trainer.packing import PackedLayout
@@ -63,9 +65,17 @@ def bench(folder: Path, task: str, labels: List[float], counts: List[int], losse
     for step, loss in enumerate(losses, start=1):
         history.add_loss(step, loss)
     ends = {len(losses) // 2: 1.0, len(losses): 2.0}
-    return Bench(
-        Evaluator(TASKS[task], [0.0, 1.0] * 9, dev, ends, history, telemetry=telemetry, stop=stop), telemetry, stop
+    evaluator = Evaluator(
+        TASKS[task],
+        [0.0, 1.0] * 9,
+        dev,
+        ends,
+        history,
+        telemetry=telemetry,
+        events=EventFile(folder, 0),
+        stop=stop,
     )
+    return Bench(evaluator, telemetry, stop)
 
 
 def outputs_of(found: Bench, outputs: np.ndarray) -> List[np.ndarray]:
@@ -115,6 +125,7 @@ def test_only_the_epoch_s_own_losses_are_judged(tmp_path: Path) -> None:
 def test_a_collapse_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     found = bench(tmp_path, "MRPC", [0.0, 1.0, 1.0], [3])
     found.evaluator.evaluate(2, outputs_of(found, np.float32([[0, 1]] * 3)))
+    assert tensorboard_view.curves(tmp_path).keys() == {"eval/loss", "eval/accuracy", "eval/f1", "eval/matthews"}
     assert found.evaluator.history.evaluations[0]["collapseReason"] == "all 3 predictions are 1"
     assert "collapsed: all 3 predictions are 1; a later epoch may recover" in caplog.text
     assert found.telemetry.progress["collapsed"] is True

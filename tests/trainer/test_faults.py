@@ -327,6 +327,16 @@ def test_no_permission_to_write(make_arguments: Arguments, tmp_path: Path, made:
     assert re.search(rf"{closed}.*: Permission denied; make the output folder writable", message)
 
 
+def test_curves_that_cannot_be_written(
+    make_arguments: Arguments, tmp_path: Path, whole: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = tf.errors.ResourceExhaustedError(None, None, "/output/events; No space left on device")
+    with mock.patch.object(tf.io.TFRecordWriter, "flush", side_effect=full):
+        assert entry.main(make_arguments(**STEPS)) == 0
+    assert caplog.text.count("No space left on device; TensorBoard shows nothing more of this process") == 1
+    assert_same_run(tmp_path / "output", whole)
+
+
 def test_an_export_that_cannot_be_written(make_arguments: Arguments, tmp_path: Path, whole: Path) -> None:
     """The training is not lost with it: the next start exports and reports."""
     output = Path(shutil.copytree(str(whole), str(tmp_path / "output")))

@@ -17,6 +17,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import small_bert
+import tensorboard_view
 import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
@@ -69,6 +70,10 @@ def result_of(output: Path) -> Dict[str, Any]:
     return json.loads((output / contract.RESULT_FILE).read_text())
 
 
+TRAINING_CURVES = ("train/loss", "train/learning_rate", "train/examples_per_second")
+EVALUATION_CURVES = ("eval/loss", "eval/accuracy", "eval/f1", "eval/matthews")
+
+
 def test_a_whole_run(
     make_arguments: Arguments, tmp_path: Path, model_folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -104,6 +109,12 @@ def test_a_whole_run(
         "model.ckpt-10.index",
         "model.ckpt-9.index",
     ]
+    curves = tensorboard_view.curves(output)
+    assert curves.keys() == {*TRAINING_CURVES, *EVALUATION_CURVES}
+    assert [step for step, _ in curves["train/examples_per_second"]] == list(range(1, 11))
+    assert curves["eval/accuracy"] == [
+        (evaluation["step"], pytest.approx(evaluation["accuracy"])) for evaluation in outcome["evaluations"]
+    ]
     assert set(small_bert.random_weights()) <= set(weights(output))  # with the names of the published checkpoints
 
 
@@ -116,6 +127,9 @@ def assert_same_run(tmp_path: Path, one: str, other: str) -> None:
     assert set(first) == set(second)
     for name, value in first.items():
         np.testing.assert_array_equal(value, second[name], err_msg=name)
+    curves, others = (tensorboard_view.curves(tmp_path / run) for run in (one, other))
+    for tag in curves.keys() - {"train/examples_per_second"}:
+        assert curves[tag] == others[tag], tag
 
 
 SAME = (*contract.SCORE_KEYS, "evalLoss", "steps", "checkpoint", "collapsed", "collapseReason", "evaluations")
@@ -345,6 +359,8 @@ def test_a_run_on_the_simulated_npu(make_arguments: Arguments, tmp_path: Path) -
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert result_of(tmp_path / "output")["backend"] == "npu-simulated"
+    curves = tensorboard_view.curves(tmp_path / "output")
+    assert curves.keys() == {*TRAINING_CURVES, *EVALUATION_CURVES}  # none that the adapter's estimator would add
 
 
 def test_help_leaves_with_0() -> None:

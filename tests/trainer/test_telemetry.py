@@ -1,13 +1,18 @@
 """Metrics and progress as a scraper and the operator see them."""
 
+import contextlib
 import json
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
+import metrics_table  # before prometheus_client, which bert_trainer.telemetry sets up
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families
 
 from bert_trainer import contract, telemetry
 from bert_trainer.clock import PHASES
@@ -15,16 +20,14 @@ from bert_trainer.errors import BadConfigError
 from bert_trainer.hooks import progress_line
 from bert_trainer.telemetry import StepTimes, Telemetry, serve
 
-from prometheus_client.parser import text_string_to_metric_families  # isort: skip - after telemetry, which sets it up
-
 
 @pytest.fixture
 def run() -> Telemetry:
     return Telemetry("npu-simulated", "MRPC", started=time.monotonic() - 5.0)
 
 
-@pytest.fixture
-def address(run: Telemetry) -> Iterator[str]:
+@contextlib.contextmanager
+def serving(run: Telemetry) -> Iterator[str]:
     """Serves the run on a free port of the loopback."""
     server = serve(run, 0)
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -32,8 +35,14 @@ def address(run: Telemetry) -> Iterator[str]:
     server.server_close()
 
 
-def fetch(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+@pytest.fixture
+def address(run: Telemetry) -> Iterator[str]:
+    with serving(run) as address:
+        yield address
+
+
+def fetch(url: str, **headers: str) -> str:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
         return answer.read().decode()
 
 
@@ -46,6 +55,67 @@ def scrape(address: str) -> Dict[str, float]:
             if "le" not in sample.labels:
                 samples[sample.name + sample.labels.get("phase", "")] = sample.value
     return samples
+
+
+# What Prometheus 2.42 and a person's curl ask for.
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+TEXT = "*/*"
+
+
+@pytest.fixture
+def telling() -> Iterator[str]:
+    """Serves a run that has a value for each metric."""
+    with serving(metrics_table.telling()) as address:
+        yield address + contract.METRICS_PATH
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "rich"),
+    [
+        (OPENMETRICS, "application/openmetrics-text; version=0.0.1; charset=utf-8", True),
+        (TEXT, "text/plain; version=0.0.4; charset=utf-8", False),
+    ],
+    ids=["OpenMetrics", "text"],
+)
+def test_the_format_is_the_one_asked_for(telling: str, accept: str, content_type: str, rich: bool) -> None:
+    with urllib.request.urlopen(urllib.request.Request(telling, headers={"Accept": accept}), timeout=5) as answer:
+        assert answer.headers["Content-Type"] == content_type
+        body = answer.read().decode()
+    assert body.endswith("# EOF\n") == ("step=" in body) == rich
+
+
+def test_both_formats_say_the_same(telling: str) -> None:
+    def samples(families: Iterable[Any]) -> set:
+        found = (sample for family in families for sample in family.samples)
+        return {(sample.name, *sorted(sample.labels.items())) for sample in found}
+
+    text, openmetrics = fetch(telling, Accept=TEXT), fetch(telling, Accept=OPENMETRICS)
+    assert samples(text_string_to_metric_families(text)) == samples(openmetrics_families(openmetrics))
+
+
+def test_a_bucket_names_the_last_step_in_it(telling: str) -> None:
+    buckets = {
+        sample.labels["le"]: (sample.exemplar.labels, sample.exemplar.value)
+        for family in openmetrics_families(fetch(telling, Accept=OPENMETRICS))
+        for sample in family.samples
+        if sample.exemplar
+    }
+    expected = {"30.0": (141, 30.0), "2.0": (142, 2.0), "1.0": (143, 1.0), "0.5": (144, 0.5)}
+    assert buckets == {bound: ({"step": str(step)}, seconds) for bound, (step, seconds) in expected.items()}
+
+
+def test_promtool_finds_nothing_to_say(telling: str) -> None:
+    check = ["promtool", "check", "metrics"]
+    done = subprocess.run(
+        check, input=fetch(telling), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_document_lists_every_metric() -> None:
+    named = {value for name, value in vars(contract).items() if name.startswith("METRIC_")}
+    assert named == {family.name for family in metrics_table.telling().registry.collect()}
+    assert metrics_table.DOCUMENT.read_text() == metrics_table.document(), "python tests/trainer/metrics_table.py"
 
 
 def test_before_the_first_step(address: str) -> None:

@@ -3,13 +3,14 @@
 import itertools
 import logging
 import math
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from bert_trainer import scores
 from bert_trainer.collapse import chance_level, collapse
+from bert_trainer.events import EventFile
 from bert_trainer.feeding import Dataset
 from bert_trainer.history import Evaluation, History
 from bert_trainer.inference import collect
@@ -48,6 +49,7 @@ class Evaluator:
         history: History,
         *,
         telemetry: Telemetry,
+        events: EventFile,
         stop: StopRequest,
     ) -> None:
         """Takes epoch_ends and the run's history beside the data."""
@@ -60,6 +62,7 @@ class Evaluator:
         self._files = list(zip([0, *itertools.accumulate(dev.counts)], itertools.accumulate(dev.counts)))
         self._ends = ends
         self._telemetry = telemetry
+        self._events = events
         self._stop = stop
 
     def is_due(self, step: int) -> bool:
@@ -78,6 +81,8 @@ class Evaluator:
         evaluation = self.judge(step, outputs)
         self.history.add(evaluation)
         self._telemetry.evaluated(evaluation)
+        defined = {"eval/" + name: value for name, value in numbers(evaluation).items() if value is not None}
+        self._events.add(step, defined)
         log.info("%s", evaluation_line(evaluation))
         if evaluation["collapsed"]:
             outlook = "a later epoch may recover" if step < max(self._ends) else "this was the last epoch"
@@ -127,8 +132,13 @@ def infer(session: tf.Session, features: Dict[str, np.ndarray]) -> np.ndarray:
     return session.run(OUTPUTS, {"{}{}:0".format(INFERENCE, name): array for name, array in features.items()})
 
 
+def numbers(evaluation: Evaluation) -> Dict[str, Optional[float]]:
+    """Returns an evaluation's loss and scores."""
+    others = ("epoch", "step", "collapsed", "collapseReason")
+    return {name: value for name, value in evaluation.items() if name not in others}
+
+
 def evaluation_line(evaluation: Evaluation) -> str:
     """Returns an evaluation as a line for a person."""
-    verdict = ("epoch", "step", "collapsed", "collapseReason")
-    numbers = ("{} {}".format(name, value) for name, value in evaluation.items() if name not in verdict)
-    return "epoch {:g}, step {}: {}".format(evaluation["epoch"], evaluation["step"], ", ".join(numbers))
+    values = ("{} {}".format(name, value) for name, value in numbers(evaluation).items())
+    return "epoch {:g}, step {}: {}".format(evaluation["epoch"], evaluation["step"], ", ".join(values))

@@ -6,6 +6,7 @@ from typing import Any, Dict
 
 import tensorflow.compat.v1 as tf
 
+from bert_trainer.events import EventFile
 from bert_trainer.model_fn import STEP_TENSORS
 from bert_trainer.stop import StopRequest
 from bert_trainer.telemetry import Telemetry
@@ -26,10 +27,11 @@ class StopHook(tf.train.SessionRunHook):
 
 
 class ProgressHook(tf.train.SessionRunHook):
-    """Feeds each training step into the telemetry, and a line into the log every few seconds."""
+    """Feeds each training step into the telemetry and the event file, and a line into the log every few seconds."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, events: EventFile) -> None:
         self._telemetry = telemetry
+        self._events = events
         self._before = 0.0  # what the clock said for the steps before this one
         self._last_line = 0.0
 
@@ -46,8 +48,11 @@ class ProgressHook(tf.train.SessionRunHook):
         now = self._stepping()
         self._telemetry.clock.enter("steps")
         step, loss, pairs, rate = run_values.results
-        self._telemetry.step(int(step), float(loss), now - self._before, int(pairs), float(rate))
-        self._before = now
+        seconds, self._before = now - self._before, now
+        self._telemetry.step(int(step), float(loss), seconds, int(pairs), float(rate))
+        self._events.add(
+            step, {"train/loss": loss, "train/learning_rate": rate, "train/examples_per_second": pairs / seconds}
+        )
         progress = self._telemetry.progress
         if time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == progress["totalSteps"]:
             self._last_line = time.monotonic()

@@ -32,7 +32,7 @@ def use_weights_saver(config: Config) -> None:
 
 
 class NoEvents:
-    """Takes the place of TensorBoard's event file, which would begin with the whole graph."""
+    """Takes the place of the saver's own event file, which would begin with the whole graph."""
 
     def add_session_log(self, session_log: Any, global_step: int) -> None:
         """Writes nothing."""

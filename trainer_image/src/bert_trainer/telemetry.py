@@ -8,12 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Dict, Iterator, Mapping, Optional
 
 from bert_trainer import __version__, contract
-from bert_trainer.clock import PhaseClock
+from bert_trainer.clock import PHASES, PhaseClock
 from bert_trainer.errors import BadConfigError
 
 os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "true"  # read by prometheus_client when it is imported
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 STEP_BUCKETS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)  # seconds
@@ -106,7 +107,7 @@ class Telemetry(Collector):
         """Yields the phases' seconds up to the moment of the scrape, as a collector of prometheus_client does."""
         family = GaugeMetricFamily(
             contract.METRIC_PHASE_SECONDS,
-            "Time the run spent in each phase, that of the processes it resumed included.",
+            "Time of the run by phase ({}), that of the processes it resumed included.".format(", ".join(PHASES)),
             labels=["backend", "phase"],
         )
         for phase, seconds in self.clock.seconds().items():
@@ -136,7 +137,7 @@ class Telemetry(Collector):
     def step(self, step: int, loss: float, seconds: float, examples: int, learning_rate: float) -> None:
         """Notes a finished training step: its number, its loss, its duration and the examples in it."""
         self.times.add(seconds, examples)
-        self._duration.observe(seconds)
+        self._duration.observe(seconds, {"step": str(step)})  # which step was that slow
         self._set(contract.METRIC_LOSS, loss)
         self._set(contract.METRIC_LEARNING_RATE, learning_rate)
         if self.times.examples_per_second is not None:
@@ -181,7 +182,8 @@ def serve(telemetry: Telemetry, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == contract.METRICS_PATH:
-                self._answer(CONTENT_TYPE_LATEST, generate_latest(telemetry.registry))
+                encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+                self._answer(content_type, encode(telemetry.registry))
             elif self.path == contract.PROGRESS_PATH:
                 self._answer("application/json", json.dumps(telemetry.progress).encode())
             else:

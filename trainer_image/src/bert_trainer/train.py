@@ -18,6 +18,7 @@ from bert_trainer.data import read_pairs, sha256
 from bert_trainer.device import Device, device_faults, open_device
 from bert_trainer.errors import BadConfigError, BadDataError, InterruptedRunError, StorageError
 from bert_trainer.evaluation import DevSet, EvaluationHook, Evaluator, epoch_ends
+from bert_trainer.events import EventFile
 from bert_trainer.feeding import Dataset, input_fn
 from bert_trainer.history import History
 from bert_trainer.hooks import ProgressHook, StopHook
@@ -89,7 +90,10 @@ class Run:
         self._history = History(folder, self._first)
         ends = epoch_ends(examples, config.train_batch_size, config.num_train_epochs, self._steps)
         labels = [pair.label for pair in self._train_set.pairs]
-        self._evaluator = Evaluator(self._recipe.task, labels, dev, ends, self._history, telemetry=telemetry, stop=stop)
+        self._events = EventFile(folder.path, self._first)
+        self._evaluator = Evaluator(
+            self._recipe.task, labels, dev, ends, self._history, telemetry=telemetry, events=self._events, stop=stop
+        )
         log.info("%d training and %d dev examples, %d steps", examples, len(dev.dataset.pairs), self._steps)
 
     def finish(self) -> Outcome:
@@ -122,7 +126,12 @@ class Run:
         config, device, telemetry = self._recipe.config, self._recipe.device, self._telemetry
         telemetry.clock.enter("graph")
         function = model_fn.for_training(self._recipe, self._steps, self._evaluator.dataset.layout.specs)
-        hooks = [*device.hooks(config), ProgressHook(telemetry), EvaluationHook(self._evaluator), StopHook(self._stop)]
+        hooks = [
+            *device.hooks(config),
+            ProgressHook(telemetry, self._events),
+            EvaluationHook(self._evaluator),
+            StopHook(self._stop),
+        ]
         listener = SavingListener(
             telemetry.clock, lambda: self._folder.write(TIMES_FILE, json.dumps(telemetry.spent()) + "\n")
         )

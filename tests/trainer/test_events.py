@@ -1,0 +1,78 @@
+"""What TensorBoard makes of a run's event files."""
+
+import resource
+import time
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+import tensorboard_view
+import tensorflow.compat.v1 as tf
+
+from bert_trainer.events import EventFile
+
+
+def trained(folder: Path, first: int, last: int, value: float) -> None:
+    """One process of a run: the steps after `first`, up to `last`."""
+    events = EventFile(folder, first)
+    for step in range(first + 1, last + 1):
+        events.add(step, {"train/loss": value, "train/learning_rate": value / 2})
+
+
+def test_what_is_in_the_file(tmp_path: Path) -> None:
+    before = time.time()
+    trained(tmp_path, 4, 6, 0.5)
+    (path,) = tmp_path.iterdir()
+    assert path.name.startswith("events.out.tfevents.")
+    start, session, *steps = tf.train.summary_iterator(str(path))
+    assert (start.file_version, session.session_log.status) == ("brain.Event:2", tf.SessionLog.START)
+    assert [event.step for event in (session, *steps)] == [5, 5, 6]
+    values = {value.tag: value.simple_value for value in steps[0].summary.value}
+    assert values == {"train/loss": 0.5, "train/learning_rate": 0.25}
+    assert all(before <= event.wall_time <= time.time() for event in (start, session, *steps))
+
+
+def test_a_step_is_to_be_seen_at_once(tmp_path: Path) -> None:
+    events = EventFile(tmp_path, 0)
+    assert not list(tmp_path.iterdir())
+    for step in (1, 2):
+        events.add(step, {"train/loss": 0.5})
+        assert tensorboard_view.curves(tmp_path)["train/loss"][-1] == (step, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("processes", "steps"),
+    [
+        ([(0, 4, 0.5), (4, 6, 0.25)], [0.5, 0.5, 0.5, 0.5, 0.25, 0.25]),
+        ([(0, 5, 0.5), (2, 6, 0.25)], [0.5, 0.5, 0.25, 0.25, 0.25, 0.25]),  # lost after the checkpoint of step 2
+        ([(0, 5, 0.5), (0, 2, 0.25)], [0.25, 0.25]),  # lost before the first checkpoint
+        ([(0, 3, 0.5), (2, 4, 0.25), (3, 5, 0.75)], [0.5, 0.5, 0.25, 0.75, 0.75]),
+    ],
+)
+def test_a_resumed_run_is_one_curve(tmp_path: Path, processes: list, steps: list) -> None:
+    for process in processes:
+        trained(tmp_path, *process)
+    assert len(list(tmp_path.iterdir())) == len(processes)
+    assert tensorboard_view.curves(tmp_path)["train/loss"] == list(enumerate(steps, start=1))
+
+
+@pytest.fixture
+def _small_files() -> Iterator[None]:
+    """Lets no file grow beyond 500 bytes, as a full disk would not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_small_files")
+def test_a_full_disk_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    trained(tmp_path, 0, 20, 0.5)
+    (record,) = caplog.records
+    assert "File too large; TensorBoard shows nothing more of this process" in record.getMessage()
+    assert tensorboard_view.curves(tmp_path)["train/loss"][:2] == [(1, 0.5), (2, 0.5)]
+
+
+def test_no_folder_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    trained(tmp_path / "missing", 0, 2, 0.5)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
