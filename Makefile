@@ -101,7 +101,7 @@ clean: ## stop the cluster and delete everything that was built or stored, the v
 .PHONY: setup-dev setup-trainer setup-go setup-cluster $(DEV)
 $(DEV) setup-dev:
 	@tests/setup/apt-packages.sh $(PACKAGES)
-	@tests/setup/venv.sh $(DEV) "$$(tests/setup/python.sh 3.11 $(CACHE))" operator/requirements.txt tests/requirements.txt -- operator/src tests/ascend_sim/device_plugin
+	@tests/setup/venv.sh $(DEV) "$$(tests/setup/python.sh 3.11 $(CACHE))" operator/requirements.txt tests/requirements.txt -- operator/src operator/dashboards tests/ascend_sim/device_plugin
 
 setup-trainer: setup-dev
 	@tests/setup/venv.sh $(TRAINER) "$$(tests/setup/python.sh 3.7 $(CACHE))" trainer_image/requirements.txt trainer_image/requirements-tensorflow.txt tests/trainer/requirements.txt -- trainer_image/src

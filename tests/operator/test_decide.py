@@ -7,6 +7,8 @@ import pytest
 
 from bertfinetune_operator import decide as module
 from bertfinetune_operator.decide import POLICIES, Decision, decide
+from bertfinetune_operator.index import Index
+from bertfinetune_operator.metrics import Metrics
 from bertfinetune_operator.observe import Observed
 from bertfinetune_operator.policy import cleanup
 from golden import builders as make
@@ -68,6 +70,23 @@ def test_deciding_again_on_the_outcome_yields_nothing(case: Case) -> None:
     last = world.decide()
     assert (last.status_patch, last.events, last.delete) == (None, (), ())
     assert last.create is None or case.refusal
+
+
+@TABLE
+def test_what_becomes_of_it_is_counted_in_a_series_that_began_at_zero(case: Case) -> None:
+    metrics = Metrics(Index())
+    before = make.bertfinetune(case.status, case.spec)
+    after = make.bertfinetune(apply(case.status, decision_of(case).status_patch), case.spec)
+    for raw in (before, after):
+        raw["spec"].setdefault("accelerator", {"type": "Ascend910"})
+
+    def series() -> set[Any]:
+        families = metrics.registry.collect()
+        return {(sample.name, *sample.labels.items()) for family in families for sample in family.samples}
+
+    known = series()
+    metrics.changed(before, after)
+    assert series() == known
 
 
 @TABLE

@@ -230,7 +230,8 @@ def counted(metrics: Metrics) -> dict[str, float]:
 
 
 STARTED = {"phase": "Running", "startTime": "2026-01-02T03:01:00Z"}
-RETRYING = {"phase": "Retrying", "retries": 1, "lastFailure": {"class": "OOMKilled"}}
+RETRYING = {"phase": "Retrying", "reason": "OOMKilled", "nextAttemptTime": "2026-01-02T03:05:00Z"}
+AGAIN = RETRYING | {"reason": "NodeLost", "nextAttemptTime": "2026-01-02T03:07:00Z"}
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,9 @@ RETRYING = {"phase": "Retrying", "retries": 1, "lastFailure": {"class": "OOMKill
         ),
         (STARTED, STARTED | {"progress": PROGRESS}, {}),
         (STARTED, STARTED | RETRYING, {"retries_total(OOMKilled)": 1}),
-        (STARTED | RETRYING, STARTED | RETRYING | {"phase": "Running"}, {}),
+        (STARTED | RETRYING, STARTED, {}),
+        (STARTED | RETRYING, STARTED | RETRYING | {"message": "longer"}, {}),
+        (STARTED | RETRYING, STARTED | AGAIN, {"retries_total(NodeLost)": 1}),
         (
             STARTED,
             STARTED | {"phase": "Succeeded", "reason": "Completed", "result": RESULT},
@@ -255,7 +258,11 @@ RETRYING = {"phase": "Retrying", "retries": 1, "lastFailure": {"class": "OOMKill
             STARTED | {"phase": "Failed", "reason": "BadData", "lastFailure": {"class": "BadData"}},
             {"finished_total(Failed,BadData)": 1},
         ),
-        (STARTED, STARTED | {"phase": "Retrying", "trials": [COLLAPSED]}, {"collapses_total()": 1}),
+        (
+            STARTED,
+            STARTED | RETRYING | {"reason": "Collapsed", "trials": [COLLAPSED]},
+            {"collapses_total()": 1, "retries_total(Collapsed)": 1},
+        ),
         (
             STARTED | {"trials": [COLLAPSED]},
             STARTED | {"phase": "Failed", "reason": "Collapsed", "trials": [COLLAPSED], "result": COLLAPSED},
@@ -273,6 +280,18 @@ def test_what_a_write_of_the_status_counts(
 ) -> None:
     metrics.changed(defaulted(before), defaulted(copy.deepcopy(after)))
     assert counted(metrics) == expected
+
+
+def test_what_can_be_foreseen_begins_at_zero(metrics: Metrics) -> None:
+    text = generate_latest(metrics.registry).decode()
+    for series in (
+        'reconciles_total{result="error"}',
+        'retries_total{reason="DeviceFault"}',
+        'finished_total{phase="Failed",reason="DeadlineExceeded"}',
+        'finished_total{phase="Succeeded",reason="Succeeded"}',
+        'run_wait_seconds_count{accelerator="CPU"}',
+    ):
+        assert f"bertfinetune_operator_{series} 0.0\n" in text
 
 
 def test_passes_and_requests(metrics: Metrics) -> None:

@@ -12,5 +12,7 @@ cp "$crd" charts/bertfinetune-operator/files/
 "$python" -m bertfinetune_operator.metrics_table >operator/docs/metrics.md.new
 mv operator/docs/metrics.md.new operator/docs/metrics.md
 
+"$python" -m bertfinetune_dashboards charts/bertfinetune-operator/files/dashboards
+
 cd tests/ascend_sim/device_plugin
 "$python" -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. ascend_device_plugin/deviceplugin.proto

@@ -1,1 +1,1 @@
-"""The Grafana dashboards as code. `python -m bertfinetune_dashboards FOLDER` writes their JSON; no part of the operator."""
+"""The Grafana dashboards as code; no part of the operator. `python -m bertfinetune_dashboards FOLDER` writes them."""

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
+from bertfinetune_dashboards.panels import Panel
 from bertfinetune_dashboards.variables import VARIABLES
 
 TAG = "bertfinetune"
@@ -23,7 +23,7 @@ class Band(NamedTuple):
     """Heading above the band, or "" for none."""
     height: int
     """Of each panel, in units of Grafana's grid."""
-    panels: list[tuple[int, Builder[models.Panel]]]
+    panels: list[tuple[int, Panel]]
     """Width in columns, and the panel."""
 
 

@@ -1,9 +1,20 @@
 """The kinds of panels, with what all panels of a kind have in common."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from grafana_foundation_sdk.builders import bargauge, common, heatmap, prometheus, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    heatmap,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
 from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as models
 from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
@@ -12,6 +23,10 @@ from bertfinetune_dashboards.variables import DATASOURCE
 
 Query = prometheus.Dataquery
 Property = dashboard.DynamicConfigValue
+Panel = Builder[dashboard.Panel]
+PanelT = TypeVar(
+    "PanelT", bargauge.Panel, heatmap.Panel, stat.Panel, statetimeline.Panel, table.Panel, timeseries.Panel
+)
 
 PHASES = {
     "Pending": "yellow",
@@ -44,7 +59,8 @@ def graph(title: str, description: str, unit: str, *queries: Query) -> timeserie
         .line_width(2)
         .fill_opacity(8)
         .show_points(models.VisibilityMode.AUTO)
-        .min(0)
+        .axis_soft_min(0)
+        .color_scheme(builders.FieldColor().mode(dashboard.FieldColorModeId.PALETTE_CLASSIC))
         .legend(legend.placement(models.LegendPlacement.BOTTOM).show_legend(True))
         .tooltip(common.VizTooltipOptions().mode(models.TooltipDisplayMode.MULTI).sort(models.SortOrder.DESCENDING))
     )
@@ -85,6 +101,9 @@ def ranking(title: str, description: str, unit: str, *queries: Query) -> bargaug
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .orientation(models.VizOrientation.HORIZONTAL)
         .display_mode(models.BarGaugeDisplayMode.BASIC)
+        .text(common.VizTextDisplayOptions().title_size(12).value_size(12))
+        .name_placement(models.BarGaugeNamePlacement.TOP)
+        .max_viz_height(40)
         .min(0)
     )
     return _filled(panel, title, description, unit, queries).thresholds(steps("blue"))
@@ -111,26 +130,25 @@ def states(title: str, description: str, *queries: Query) -> statetimeline.Panel
     return _filled(panel, title, description, "none", queries)
 
 
-def rows(title: str, description: str, queries: Mapping[str, Query], columns: Mapping[str, str]) -> table.Panel:
-    """A table: queries by the name of their number's column, joined by the labels that all of them have.
+def rows(title: str, description: str, columns: Mapping[str, Query | str], labels: Sequence[Query]) -> table.Panel:
+    """A table of the columns: a query's numbers, or the values of a label.
 
-    `columns` maps labels to names of columns. The columns stand in the order of `columns`, which names numbers too, by their
-    own names; what it does not name is hidden.
+    The rows are joined by the labels that all queries have. Of the queries `labels` only the labels are shown.
     """
-    numbers = dict(zip(queries, (f"Value #{_ref(position)}" for position in range(len(queries))), strict=True))
-    shown = {numbers.get(column, column): name for column, name in columns.items()}
-    hidden = ["Time", *(column for name, column in numbers.items() if name not in columns)]
+    numbers = {name: query for name, query in columns.items() if isinstance(query, Query)}
+    fields = {name: f"Value #{_ref(position)}" for position, name in enumerate(numbers)}
+    fields |= {name: label for name, label in columns.items() if isinstance(label, str)}
+    hidden = ["Time", *(f"Value #{_ref(len(numbers) + position)}" for position in range(len(labels)))]
+    hidden += sorted({"cluster", "namespace", "name"} - set(fields.values()))
     arrange = {
-        "indexByName": {column: position for position, column in enumerate(shown)},
-        "renameByName": shown,
+        "indexByName": {fields[name]: position for position, name in enumerate(columns)},
+        "renameByName": {fields[name]: name for name in columns},
         "excludeByName": dict.fromkeys(hidden, True),
     }
-    panel = table.Panel().filterable(True)
-    tables = [query.format(PromQueryFormat.TABLE) for query in queries.values()]
-    panel = _filled(panel, title, description, "none", tables).thresholds(steps("text"))
-    for transformation, options in (("merge", {}), ("organize", arrange)):
-        panel.with_transformation(dashboard.DataTransformerConfig(id_val=transformation, options=options))
-    return panel
+    tables = [query.format(PromQueryFormat.TABLE) for query in (*numbers.values(), *labels)]
+    panel = _filled(table.Panel(), title, description, "none", tables).thresholds(steps("text"))
+    panel.with_transformation(dashboard.DataTransformerConfig(id_val="merge", options={}))
+    return panel.with_transformation(dashboard.DataTransformerConfig(id_val="organize", options=arrange))
 
 
 def steps(base: str, *limits: tuple[float, str]) -> builders.ThresholdsConfig:
@@ -144,9 +162,39 @@ def limits(base: str, *steps_: tuple[float, str]) -> Property:
     return Property("thresholds", steps(base, *steps_).build())
 
 
+COLOURS_OF_PHASES = dashboard.ValueMap(
+    {phase: dashboard.ValueMappingResult(color=shade) for phase, shade in PHASES.items()}
+)
+"""For a column of phases."""
+
+
+def in_colours_of_phases(panel: PanelT) -> PanelT:
+    """The panel, with the series named after a phase in the phase's colour."""
+    for phase, shade in PHASES.items():
+        panel.override_by_name(phase, [color(shade)])
+    return panel
+
+
 def color(name: str) -> Property:
     """A fixed colour."""
     return Property("color", {"mode": "fixed", "fixedColor": name})
+
+
+def width(pixels: int) -> Property:
+    """The width of a table's column."""
+    return Property("custom.width", pixels)
+
+
+INVISIBLE = (
+    Property("custom.hidden", True),
+    Property("custom.hideFrom", {"viz": True, "legend": False, "tooltip": False}),
+)
+"""For a table's column that only a link reads; Grafana knew the first until 12, and the second since."""
+DASHED = (
+    Property("custom.lineStyle", {"fill": "dash", "dash": [8, 8]}),
+    Property("custom.fillOpacity", 0),
+)
+"""For a line that is to be told apart from the others."""
 
 
 def words(values: Iterable[tuple[float, str, str]]) -> dashboard.ValueMap:
@@ -157,3 +205,14 @@ def words(values: Iterable[tuple[float, str, str]]) -> dashboard.ValueMap:
             for index, (value, text, shade) in enumerate(values)
         }
     )
+
+
+def _filled(panel: PanelT, title: str, description: str, unit: str, queries: Sequence[Query]) -> PanelT:
+    panel.title(title).description(description).unit(unit).datasource(DATASOURCE)
+    for position, query in enumerate(queries):
+        panel.with_target(query.datasource(DATASOURCE).ref_id(_ref(position)))
+    return panel
+
+
+def _ref(position: int) -> str:
+    return chr(ord("A") + position)

@@ -1,6 +1,6 @@
 """The expressions' common parts.
 
-Replicas of the operator take turns, so that an object's numbers can come from two targets: they are always aggregated to the object.
+Replicas of the operator take turns: an object's numbers can come from two targets, and are aggregated to the object.
 """
 
 CLUSTER = 'cluster=~"$cluster"'
@@ -18,6 +18,11 @@ def of_object(series: str, selector: str = NAMESPACES, labels: str = OBJECT, off
     return f"max by ({labels}) ({metric}{{{selector}}}{offset})"
 
 
+def by_phase(selector: str = NAMESPACES, matchers: str = "") -> str:
+    """How many objects are in each phase in each namespace, those without series of their own included."""
+    return of_object(f"bertfinetunes{{{matchers}}}", selector, "cluster, namespace, phase")
+
+
 def in_phase(*phases: str, selector: str = NAMESPACES, offset: str = "") -> str:
     """1 for each object that is in one of the phases."""
     operator = "=~" if len(phases) > 1 else "="
@@ -32,7 +37,7 @@ def with_model(expression: str, selector: str = NAMESPACES) -> str:
 
 
 def by_model(aggregation: str, expression: str) -> str:
-    """The objects' numbers brought together for each task, model and kind of card; `aggregation` may end in a parameter."""
+    """The objects' numbers aggregated for each task, model and accelerator; `aggregation` may end in a parameter."""
     operator, _, parameter = aggregation.partition(" ")
     arguments = f"{parameter}, " if parameter else ""
     return f"{operator} by ({MODEL}) ({arguments}{with_model(expression)})"

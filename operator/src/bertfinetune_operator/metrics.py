@@ -16,12 +16,24 @@ from prometheus_client import (
 )
 
 from bertfinetune_operator import __version__
+from bertfinetune_operator.accelerator import ACCELERATORS
+from bertfinetune_operator.contract import EXIT_CLASSES, EXIT_OK
 from bertfinetune_operator.index import Index, Key
 from bertfinetune_operator.object_metrics import ACCELERATOR, ObjectsCollector, phase_of, trials_of
 from bertfinetune_operator.observe import Object
 from bertfinetune_operator.status import FINISHED
 
 PREFIX = "bertfinetune_operator_"
+
+TRIED_AGAIN = (
+    *(failure for code, failure in EXIT_CLASSES.items() if code != EXIT_OK),
+    *("OOMKilled", "Evicted", "NodeLost", "ImagePull", "Collapsed"),
+)
+"""Why an attempt may be followed by another one."""
+
+SUCCEEDED = ("Succeeded", "ResultMissing")
+FAILED = (*TRIED_AGAIN, "DeadlineExceeded", "PendingDeadlineExceeded", "InvalidSpec")
+"""The reasons of the two ends."""
 
 WAITS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 """Buckets of the time a run waits for its card, in seconds, up to a day."""
@@ -72,7 +84,10 @@ class Metrics:
             PREFIX + "finished", "Runs that ended, by phase and one word why.", ["phase", "reason"], registry=registry
         )
         self._retries = Counter(
-            PREFIX + "retries", "Failures that were tried again, by their class.", ["reason"], registry=registry
+            PREFIX + "retries",
+            "Further attempts and trials, by what ended the one before.",
+            ["reason"],
+            registry=registry,
         )
         self._collapses = Counter(PREFIX + "collapses", "Trials that learned nothing.", registry=registry)
         self._run_wait = Histogram(
@@ -82,6 +97,20 @@ class Metrics:
             buckets=WAITS,
             registry=registry,
         )
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Make the series that can be foreseen: a counter that is born with the value 1 shows no increase."""
+        for result in ("success", "error"):
+            self._passes.labels(result)
+        for accelerator in ACCELERATORS:
+            self._run_wait.labels(accelerator)
+        for reason in TRIED_AGAIN:
+            self._retries.labels(reason)
+        for reason in SUCCEEDED:
+            self._finished.labels("Succeeded", reason)
+        for reason in FAILED:
+            self._finished.labels("Failed", reason)
 
     @contextmanager
     def reconciling(self, key: Key) -> Iterator[None]:
@@ -104,8 +133,8 @@ class Metrics:
         old, new = before.get("status", {}), after.get("status", {})
         if phase_of(after) in FINISHED and phase_of(before) not in FINISHED:
             self._finished.labels(new["phase"], new["reason"]).inc()
-        if retried := new.get("retries", 0) - old.get("retries", 0):
-            self._retries.labels(new["lastFailure"]["class"]).inc(retried)
+        if "nextAttemptTime" in new and new["nextAttemptTime"] != old.get("nextAttemptTime"):
+            self._retries.labels(new["reason"]).inc()
         if collapsed := _collapses(after) - _collapses(before):
             self._collapses.inc(collapsed)
         if "startTime" in new and "startTime" not in old:
