@@ -11,13 +11,19 @@ DEV := $(BUILD)/venv/dev
 TRAINER := $(BUILD)/venv/trainer
 DEV_PYTHON := PYTHONPATH=tests $(DEV)/bin/python
 TRAINER_PYTHON := $(TRAINER)/bin/python
+CLUSTER_PYTHON = PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" TRAINER_PYTHON=$(TRAINER_PYTHON) $(DEV_PYTHON)
+MONITORING_TESTS := tests/monitoring tests/chart/test_monitoring.py tests/chart/test_monitoring_cluster.py tests/chart/test_scrape_configs.py
 WEIGHTS := $(CACHE)/weights
+NODE := $(BUILD)/venv/node
+DASHBOARDS := charts/bertfinetune-operator/files/dashboards
 
 # A KUBECONFIG that merely lies in the environment does not point the demo at somebody's cluster; only the command line does.
 ifeq ($(origin KUBECONFIG),command line)
 OWN_CLUSTER := --kubeconfig="$(KUBECONFIG)" --registry="$(IMAGE_REGISTRY)" --confirm-context="$(CONFIRM_CONTEXT)"
 endif
 unexport KUBECONFIG
+# What the tests call by name (promtool) is here.
+export PATH := $(abspath $(BUILD)/bin):$(PATH)
 # The corpus that the tests use: MRPC=folder, else what lies beside the project, else the sample that ships with it.
 MRPC ?= $(wildcard ../shared/data/MRPC)
 export BERTFINETUNE_MRPC := $(abspath $(or $(MRPC),tests/demo/paraphrase_sample))
@@ -31,10 +37,10 @@ help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup-cluster setup-trainer ## fine-tune BERT on a real Kubernetes with simulated Ascend cards [DATA=folder] [KUBECONFIG= IMAGE_REGISTRY= CONFIRM_CONTEXT=]
-	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" $(DEV_PYTHON) -m demo --python37=$(TRAINER_PYTHON) $(if $(DATA),--data="$(DATA)") $(OWN_CLUSTER)
+	@$(CLUSTER_PYTHON) -m demo --python37=$(TRAINER_PYTHON) $(if $(DATA),--data="$(DATA)") $(OWN_CLUSTER)
 
 cluster-up: setup-cluster ## start a real one-node Kubernetes on this machine
-	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" $(DEV_PYTHON) -m cluster up
+	@$(CLUSTER_PYTHON) -m cluster up
 
 cluster-down: $(DEV) ## stop exactly what cluster-up started
 	@$(DEV_PYTHON) -m cluster down
@@ -43,7 +49,7 @@ kubectl: ## run kubectl on that cluster: make kubectl ARGS="get bft -A"
 	@$(BUILD)/bin/kubectl --kubeconfig=/var/lib/bertfinetune-cluster/kubeconfig $(ARGS)
 
 ##@ Test
-.PHONY: test lint fmt test-operator test-trainer e2e
+.PHONY: test lint fmt test-operator test-trainer test-monitoring e2e
 test: lint test-trainer test-operator e2e ## everything: linters, unit and property tests, real API server, end to end on a real kubelet
 	@echo "make test: all of lint, test-trainer, test-operator and e2e passed"
 
@@ -54,17 +60,22 @@ fmt: setup-dev ## format the code
 	@$(DEV)/bin/ruff check --quiet --fix . ; $(DEV)/bin/ruff format --quiet . ; $(DEV)/bin/clang-format -i trainer_image/kernels/*.cc
 
 test-trainer: setup-trainer $(WEIGHTS)/minilm $(WEIGHTS)/bert-base-uncased ## the trainer, the weights tool and the simulated npu_bridge, on CPython 3.7 and TensorFlow 1.15.0
-	@tests/setup/apt-packages.sh prometheus # for promtool
+	@tests/setup/prometheus.sh $(CACHE) $(BUILD)/bin # for promtool
 	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin versitygw
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/trainer tests/weights
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/ascend_sim/py37 # apart: it puts a simulated npu_bridge on the path
 
 test-operator: setup-dev ## the operator, the contract, the device plugin and the tools, without a cluster
+	@tests/setup/prometheus.sh $(CACHE) $(BUILD)/bin # for promtool
 	@$(DEV_PYTHON) -m pytest -m "not cluster"
 
-e2e: setup-cluster setup-trainer ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
+test-monitoring: setup-monitoring ## rules, runbooks and dashboards, and every query of theirs to a real Prometheus that watches real runs
+	@$(DEV_PYTHON) -m pytest -m "not cluster" $(MONITORING_TESTS)
+	@$(CLUSTER_PYTHON) -m pytest -m cluster $(MONITORING_TESTS)
+
+e2e: setup-monitoring ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
 	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin registry kwok
-	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" TRAINER_PYTHON=$(TRAINER_PYTHON) $(DEV_PYTHON) -m pytest -m cluster --ignore=tests/bench_operator
+	@$(CLUSTER_PYTHON) -m pytest -m cluster --ignore=tests/bench_operator
 	@$(DEV_PYTHON) -m pytest -m cluster tests/bench_operator # apart: it starts a control plane of its own
 
 ##@ Measure
@@ -83,9 +94,15 @@ accuracy-base: setup-trainer $(WEIGHTS)/bert-base-uncased ## fine-tune BERT-Base
 	@PYTHONPATH=tests $(TRAINER_PYTHON) -m bench.accuracy --data="$(BERTFINETUNE_MRPC)" --weights=$(WEIGHTS)/bert-base-uncased --work=$(BUILD)/accuracy
 
 ##@ Build
-.PHONY: images generate lock clean
+.PHONY: images dashboards-shots generate lock clean
 images: setup-cluster ## build the container images with buildah
-	@PYTHON37="$$(tests/setup/python.sh 3.7 $(CACHE))" $(DEV_PYTHON) -m cluster images
+	@$(CLUSTER_PYTHON) -m cluster images
+
+dashboards-shots: setup-monitoring ## let a real Prometheus answer the dashboards, and draw them with Grafana's components into operator/docs/images
+	@tests/setup/apt-packages.sh chromium fonts-inter
+	@tests/setup/venv.sh $(NODE) "$$(tests/setup/python.sh 3.11 $(CACHE))" tests/monitoring/viewer/requirements.txt
+	@$(CLUSTER_PYTHON) -m pytest -m cluster tests/monitoring
+	@PATH="$(abspath $(NODE))/bin:$$PATH" tests/monitoring/viewer/shoot.sh $(DASHBOARDS) $(BUILD)/dashboards/answers.json operator/docs/images
 
 generate: setup-dev ## regenerate the checked-in files that are made from code
 	@tests/setup/generate.sh $(DEV)
@@ -95,10 +112,10 @@ lock: setup-dev ## recompile the hash-pinned requirement files
 
 clean: ## stop the cluster and delete everything that was built or stored, the volumes of the demo included
 	@if [[ -d $(DEV) ]]; then $(DEV_PYTHON) -m cluster down; fi
-	rm -rf $(BUILD) $(CACHE) /var/lib/bertfinetune-cluster
+	rm -rf $(BUILD) $(CACHE) tests/monitoring/viewer/node_modules /var/lib/bertfinetune-cluster
 
 # What a fresh machine lacks. Each step says what it does, and takes no time when there is nothing to do.
-.PHONY: setup-dev setup-trainer setup-go setup-cluster $(DEV)
+.PHONY: setup-dev setup-trainer setup-go setup-cluster setup-monitoring $(DEV)
 $(DEV) setup-dev:
 	@tests/setup/apt-packages.sh $(PACKAGES)
 	@tests/setup/venv.sh $(DEV) "$$(tests/setup/python.sh 3.11 $(CACHE))" operator/requirements.txt tests/requirements.txt -- operator/src operator/dashboards tests/ascend_sim/device_plugin
@@ -113,6 +130,10 @@ setup-go: setup-dev
 
 setup-cluster: setup-dev setup-go
 	@tests/setup/apt-packages.sh $(CLUSTER_PACKAGES)
+
+setup-monitoring: setup-cluster setup-trainer
+	@tests/setup/prometheus.sh $(CACHE) $(BUILD)/bin
+	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/crds prometheus-operator
 
 # Real weights; a folder is complete when it is there.
 $(WEIGHTS)/minilm: | setup-trainer

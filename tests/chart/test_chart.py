@@ -4,35 +4,16 @@ import itertools
 import json
 import subprocess
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import yaml
 
 from bertfinetune_operator.leader import ATTEMPT_SECONDS
 from bertfinetune_operator.settings import Settings
-from cluster.layout import BIN, PROJECT
-
-CHART = PROJECT / "charts" / "bertfinetune-operator"
-Raw = dict[str, Any]
+from chart.helm import CHART, Objects, Raw, helm, render, template
 
 
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([BIN / "helm", *arguments], check=False, capture_output=True, text=True)
-
-
-def render(**values: Any) -> dict[tuple[str, str, str], Raw]:
-    """What `helm template` makes of the values, by kind, namespace and name."""
-    sets = [f"--set-json={name}={json.dumps(value)}" for name, value in values.items()]
-    done = helm("template", "op", str(CHART), "--namespace=system", *sets)
-    assert done.returncode == 0, done.stderr
-    objects = [raw for raw in yaml.safe_load_all(done.stdout) if raw]
-    found = {(raw["kind"], raw["metadata"].get("namespace", ""), raw["metadata"]["name"]): raw for raw in objects}
-    assert len(found) == len(objects)
-    return found
-
-
-def kinds(objects: dict[tuple[str, str, str], Raw]) -> list[tuple[str, str]]:
+def kinds(objects: Objects) -> list[tuple[str, str]]:
     return sorted((kind, namespace) for kind, namespace, _ in objects)
 
 
@@ -46,18 +27,29 @@ ALWAYS = [
 EVERYWHERE = [("ClusterRole", ""), ("ClusterRoleBinding", "")]
 CRD = [("CustomResourceDefinition", "")]
 BUDGET = [("PodDisruptionBudget", "system")]
+DEFAULT = [*ALWAYS, *EVERYWHERE, *CRD, *BUDGET]
+DASHBOARDS = [("ConfigMap", "system")] * len([*(CHART / "files/dashboards").iterdir()])
 
 
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({}, [*ALWAYS, *EVERYWHERE, *CRD, *BUDGET]),
+        ({}, DEFAULT),
         ({"replicas": 1}, [*ALWAYS, *EVERYWHERE, *CRD]),
         ({"crds.install": False}, [*ALWAYS, *EVERYWHERE, *BUDGET]),
         ({"watchNamespaces": ["a"]}, [*ALWAYS, *CRD, *BUDGET, ("Role", "a"), ("RoleBinding", "a")]),
         (
             {"watchNamespaces": ["system", "b"], "replicas": 0, "crds.install": False},
             [*ALWAYS, *(("Role", n) for n in ("system", "b")), *(("RoleBinding", n) for n in ("system", "b"))],
+        ),
+        ({"monitoring.serviceMonitor.enabled": True}, [*DEFAULT, ("ServiceMonitor", "system")]),
+        ({"monitoring.podMonitor.enabled": True}, [*DEFAULT, ("PodMonitor", "system")]),
+        ({"monitoring.prometheusRule.enabled": True}, [*DEFAULT, ("PrometheusRule", "system")]),
+        ({"monitoring.dashboards.enabled": True}, [*DEFAULT, *DASHBOARDS]),
+        ({"monitoring.scrapeAnnotations": True}, DEFAULT),
+        (
+            {"monitoring.tensorboards": [{"namespace": n, "claimName": "runs"} for n in "ab"]},
+            [*DEFAULT, *((kind, n) for kind in ("Deployment", "Service") for n in "ab")],
         ),
     ],
 )
@@ -105,8 +97,14 @@ def test_the_lease_of_the_release_is_all_that_may_be_changed_in_its_namespace() 
     ]
 
 
-def test_the_operator_understands_its_environment() -> None:
-    objects = render(watchNamespaces=["a", "b"], progressIntervalSeconds=5)
+@pytest.mark.parametrize("annotated", [False, True])
+def test_the_operator_understands_its_environment(annotated: bool) -> None:
+    values: Raw = {
+        "watchNamespaces": ["a", "b"],
+        "progressIntervalSeconds": 5,
+        "monitoring.scrapeAnnotations": annotated,
+    }
+    objects = render(**values)
     container = objects["Deployment", "system", "op"]["spec"]["template"]["spec"]["containers"][0]
     fields = {"metadata.namespace": "system", "metadata.name": "op-6d4cf56db6-x2x7k"}
     environ = {
@@ -116,6 +114,7 @@ def test_the_operator_understands_its_environment() -> None:
     settings = Settings.from_environ(environ)
     assert settings.watch_namespaces == ("a", "b")
     assert settings.progress_interval == 5
+    assert settings.scrape_annotations == annotated
     assert settings.leader_election
     assert (settings.namespace, settings.lease_name, settings.pod_name) == ("system", "op", fields["metadata.name"])
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -139,10 +138,7 @@ def test_a_rollout_and_a_drain_leave_one_replica() -> None:
 
 
 def test_the_longest_release_name_fits() -> None:
-    name = "r" * 53
-    done = helm("template", name, str(CHART), "--set=crds.install=false")
-    assert done.returncode == 0, done.stderr
-    names = [raw["metadata"]["name"] for raw in yaml.safe_load_all(done.stdout) if raw]
+    names = [name for _, _, name in render("r" * 53, **{"crds.install": False})]
     assert max(map(len, names)) <= 63
 
 
@@ -155,11 +151,24 @@ def test_the_longest_release_name_fits() -> None:
         ({"watchNamespaces": ["dev-*"]}, "watchNamespaces"),
         ({"watchNamespaces": ["a", "a"]}, "watchNamespaces"),
         ({"leaderElection": False}, "leaderElection"),
+        ({"nodeSelector": {"disk": 1}}, "nodeSelector"),
+        ({"monitoring.serviceMonitor.interval": "30"}, "interval"),
+        ({"monitoring.serviceMonitor.enabled": "yes"}, "enabled"),
+        ({"monitoring.podMonitor.interval": ""}, "interval"),
+        ({"monitoring.podMonitor.labels": {"release": 1}}, "release"),
+        ({"monitoring.podMonitor.namespaces": ["a"]}, "namespaces"),
+        ({"monitoring.prometheusRule.runbookUrl": "example.com/runbooks"}, "runbookUrl"),
+        ({"monitoring.prometheusRule.runbookUrl": "https://example.com/runbooks/"}, "runbookUrl"),
+        ({"monitoring.dashboards.labels": ["grafana_dashboard"]}, "labels"),
+        ({"monitoring.scrapeAnnotations": "true"}, "scrapeAnnotations"),
+        ({"monitoring.tensorboards": [{"namespace": "a"}]}, "claimName"),
+        ({"monitoring.tensorboards": [{"namespace": "a", "claimName": "Runs"}]}, "claimName"),
+        ({"monitoring.tensorboards": [{"namespace": "a", "claimName": "runs"}] * 2}, "tensorboards"),
+        ({"monitoring.grafana": True}, "grafana"),
     ],
 )
 def test_bad_values_are_refused_by_name(values: Raw, words: str) -> None:
-    sets = [f"--set-json={name}={json.dumps(value)}" for name, value in values.items()]
-    done = helm("template", "op", str(CHART), *sets)
+    done = template(**values)
     assert done.returncode != 0
     assert words in done.stderr
 
@@ -168,6 +177,7 @@ def test_each_value_is_in_the_schema() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert values.keys() == schema["properties"].keys() - {"global"}
+    assert values["monitoring"].keys() == schema["properties"]["monitoring"]["properties"].keys()
     assert helm("lint", "--strict", str(CHART)).returncode == 0
 
 
@@ -182,9 +192,8 @@ def test_the_api_server_takes_it(
     watched: tuple[str, ...],
     install: bool,
 ) -> None:
-    sets = (f"--set=replicas={replicas}", f"--set=crds.install={install}".lower())
-    sets += (f"--set=watchNamespaces={{{','.join(watched)}}}",) if watched else ()
-    rendered = helm("template", "op", str(CHART), f"--namespace={namespace}", *sets)
+    values: Raw = {"replicas": replicas, "crds.install": install, "watchNamespaces": watched}
+    rendered = template(namespace=namespace, **values)
     assert rendered.returncode == 0, rendered.stderr
     manifest = ("--filename=-", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
     done = kubectl("apply", *manifest, stdin=rendered.stdout)

@@ -2,15 +2,16 @@
 
 import csv
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cluster.layout import PROJECT
+from cluster.layout import PROJECT, VOLUMES
 from cluster.processes import wait_until
-from demo import weights
+from demo import claims, weights
 from demo.target import Target
 
 SAMPLE = PROJECT / "crds/samples/bertfinetune.yaml"
@@ -20,6 +21,13 @@ CORPUS = Path(os.environ["BERTFINETUNE_MRPC"])
 def ensure_weights() -> Path:
     """The demo's model."""
     return weights.fetch(os.environ["TRAINER_PYTHON"])
+
+
+def prepare(target: Target, namespace: str, folders: Mapping[str, Path]) -> None:
+    """A new namespace with claims that hold these folders, and an empty one: earlier runs left gigabytes of output."""
+    target.kubectl.run("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
+    shutil.rmtree(VOLUMES / f"{namespace}-bert-output", ignore_errors=True)
+    claims.ensure(target, namespace, {**folders, "bert-output": None})
 
 
 def sample() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.layout import VOLUMES
-from demo import claims, report, stack
+from demo import report, stack
 from demo.target import Target
 from e2e import support
 
@@ -39,12 +39,7 @@ def run(installed: Target) -> Iterator[Run]:
     # two of the sample's three epochs: enough to learn, and minutes less on two cores
     manifest = support.manifest(name, {"training": support.sample()["spec"]["training"] | {"numTrainEpochs": 2}})
     in_namespace = f"--namespace={NAMESPACE}"
-    kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
-    claims.ensure(
-        installed,
-        NAMESPACE,
-        {"bert-weights": support.ensure_weights(), "mrpc-data": support.CORPUS, "bert-output": None},
-    )
+    support.prepare(installed, NAMESPACE, {"bert-weights": support.ensure_weights(), "mrpc-data": support.CORPUS})
     kubectl.run(in_namespace, "apply", "--filename=-", stdin=manifest)
 
     running = support.wait_for(installed, NAMESPACE, name, lambda s: s.get("progress", {}).get("percent", 0) >= 5, 600)

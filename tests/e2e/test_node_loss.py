@@ -7,7 +7,7 @@ import pytest
 
 from cluster import components, images, local, processes
 from cluster.layout import KUBECONFIG, NODE_NAME
-from demo import claims, stack
+from demo import stack
 from demo.mrpc import SAMPLE
 from demo.stack import RELEASE, SYSTEM_NAMESPACE
 from demo.target import Target
@@ -22,9 +22,7 @@ NAMESPACE = "e2e-node-loss"
 def prepared(installed: Target, tmp_path: Path) -> Iterator[Target]:
     """The only node will be lost, so the operator runs beside the cluster."""
     kubectl, scale = installed.kubectl, (f"--namespace={SYSTEM_NAMESPACE}", "scale", f"deployment/{RELEASE}")
-    kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
-    folders: dict[str, Path | None] = {"bert-weights": support.ensure_weights(), "mrpc-data": SAMPLE}
-    claims.ensure(installed, NAMESPACE, folders | {"bert-output": None})
+    support.prepare(installed, NAMESPACE, {"bert-weights": support.ensure_weights(), "mrpc-data": SAMPLE})
     kubectl.run(*scale, "--replicas=0")
     operator = Operator(KUBECONFIG, tmp_path / "log", trainer_image_cpu=images.TRAINER.reference())
     operator.start()

@@ -14,7 +14,6 @@ import pytest
 
 from cluster.layout import NODE_IP
 from cluster.processes import wait_until
-from demo import claims
 from demo.mrpc import HEADER, SAMPLE
 from demo.target import Target
 from e2e import support
@@ -37,9 +36,8 @@ def prepared(installed: Target, tmp_path_factory: pytest.TempPathFactory) -> Ite
     rows = [HEADER, "1\t1\t2\tA cat sat .\tA cat was sitting .", "maybe\t3\t4\tIt rained .\tIt poured ."]
     for name in ("train.tsv", "dev.tsv"):
         (bad / name).write_text("\n".join(rows) + "\n")
-    installed.kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
-    folders: dict[str, Path | None] = {"bert-weights": support.ensure_weights(), "mrpc-data": SAMPLE, "bad-data": bad}
-    claims.ensure(installed, NAMESPACE, folders | {"bert-output": None})
+    folders = {"bert-weights": support.ensure_weights(), "mrpc-data": SAMPLE, "bad-data": bad}
+    support.prepare(installed, NAMESPACE, folders)
     yield installed
     installed.kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Go programs of tests/cluster/go from the module proxy and links them into BIN.
+# Builds the Go programs of tests/cluster/go from the module proxy and links them, or the files wanted of a module, into BIN.
 # Usage: go-tools.sh CACHE BIN MODULE... A build is kept in CACHE under the hash of its inputs, so it happens once a version and machine.
 set -euo pipefail
 
@@ -49,6 +49,10 @@ build() { # build MODULE OUTPUT_FOLDER
   case $1 in
     etcd) go_build -ldflags "$flags" -o "$2/etcd" go.etcd.io/etcd/server/v3 ;; # the package is named v3
     pause) go_build -ldflags "$flags" -o "$2/pause" . ;;
+    prometheus-operator) # only its CRDs are wanted
+      go mod download
+      install -D --mode=644 --target-directory="$2" \
+        "$(go list -m -f '{{.Dir}}' github.com/prometheus-operator/prometheus-operator)"/example/prometheus-operator-crd/*_{podmonitors,prometheusrules,servicemonitors}.yaml ;;
     *) go_build -ldflags "$flags" -o "$2/" tool ;;
   esac
 }

@@ -18,6 +18,31 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
+{{- /* The same with more of the user's, by which a Prometheus or Grafana's sidecar selects: (list CONTEXT LABELS). */ -}}
+{{- define "bertfinetune-operator.labelsWith" -}}
+{{ include "bertfinetune-operator.labels" (first .) }}
+{{- with last . }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* The name of what belongs to one of monitoring.tensorboards. */ -}}
+{{- define "bertfinetune-operator.tensorboardName" -}}
+{{- printf "tensorboard-%s" .claimName | replace "." "-" | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* By which the Deployment and the Service of one TensorBoard, of this name, find its pod. */ -}}
+{{- define "bertfinetune-operator.tensorboardSelector" -}}
+app.kubernetes.io/name: tensorboard
+app.kubernetes.io/instance: {{ . }}
+{{- end -}}
+
+{{- define "bertfinetune-operator.tensorboardLabels" -}}
+{{ include "bertfinetune-operator.tensorboardSelector" (last .) }}
+app.kubernetes.io/managed-by: {{ (first .).Release.Service }}
+helm.sh/chart: {{ (first .).Chart.Name }}-{{ (first .).Chart.Version }}
+{{- end -}}
+
 {{- define "bertfinetune-operator.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "bertfinetune-operator.name" . }}

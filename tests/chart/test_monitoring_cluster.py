@@ -1,0 +1,110 @@
+"""A real API server takes the monitoring objects, and a TensorBoard runs where only restricted pods may."""
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chart.helm import CHART, Raw, helm, sets, template
+from cluster import images
+from cluster.layout import PROJECT
+from cluster.processes import wait_until
+from demo import claims
+from demo.target import Target
+
+pytestmark = pytest.mark.cluster
+CRDS = PROJECT / ".build" / "crds"
+NAMESPACE = "test-tensorboard"
+SWITCHES = ("serviceMonitor", "podMonitor", "prometheusRule", "dashboards")
+ALL_ON: Raw = {f"monitoring.{switch}.enabled": True for switch in SWITCHES} | {"monitoring.scrapeAnnotations": True}
+
+
+@pytest.fixture(scope="module")
+def prometheus_operator(target: Target) -> Iterator[None]:
+    """The Prometheus Operator's CRDs, without the operator."""
+    folder = f"--filename={CRDS}"
+    target.kubectl.run("apply", "--server-side", folder)
+    # kubectl wait gives up at once on an object that has no conditions yet
+    wait = ("wait", "--for=condition=Established", "--timeout=10s", folder)
+    assert wait_until(lambda: target.kubectl.run(*wait, check=False).returncode == 0, 30)
+    yield
+    target.kubectl.run("delete", folder)
+
+
+@pytest.mark.usefixtures("prometheus_operator")
+@pytest.mark.parametrize("watched", [[], ["default", "kube-public"]])
+def test_the_api_server_takes_all_of_it(target: Target, namespace: str, watched: list[str]) -> None:
+    boards = [{"namespace": namespace, "claimName": "runs"}]
+    level = "pod-security.kubernetes.io/warn=restricted"
+    target.kubectl.run("label", "namespace", namespace, level)
+    values: Raw = ALL_ON | {"watchNamespaces": watched, "monitoring.tensorboards": boards}
+    rendered = template(namespace=namespace, **values)
+    assert rendered.returncode == 0, rendered.stderr
+    manifest = ("--filename=-", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
+    done = target.kubectl.run("apply", *manifest, stdin=rendered.stdout)
+    for kind in ("servicemonitor", "podmonitor", "prometheusrule", "configmap", "deployment.apps/tensorboard-runs"):
+        assert kind in done.stdout
+    assert "arning" not in done.stderr
+
+
+@pytest.mark.usefixtures("prometheus_operator")
+def test_the_notes_say_what_is_on(kubeconfig: str, namespace: str) -> None:
+    def notes(**values: Any) -> str:
+        where = (f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", "--dry-run=server")
+        done = helm("install", "op", str(CHART), *where, *sets(values))
+        assert done.returncode == 0, done.stderr
+        return done.stdout.partition("NOTES:")[2]
+
+    off, on = notes(), notes(**ALL_ON | {"monitoring.tensorboards": [{"namespace": "nlp", "claimName": "runs"}]})
+    assert [off.count(" off\n"), off.count(" on\n")] == [5, 0]
+    assert [on.count(" off\n"), on.count(" on\n")] == [0, 5]
+    assert "kubectl -n nlp port-forward service/tensorboard-runs 6006" in on
+
+
+@pytest.fixture
+def curves(target: Target, tmp_path: Path) -> Iterator[None]:
+    """A claim with a trainer's event file, in a namespace that admits restricted pods only."""
+    write = "import sys, pathlib; from bert_trainer.events import EventFile;"
+    write += "EventFile(pathlib.Path(sys.argv[1]), 0).add(7, {'train/loss': 0.25})"
+    subprocess.run([os.environ["TRAINER_PYTHON"], "-c", write, tmp_path], check=True, capture_output=True)
+    target.kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+    claims.ensure(target, NAMESPACE, {"runs": tmp_path})
+    yield
+    target.kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.mark.usefixtures("curves")
+@pytest.mark.timeout(900)
+def test_a_tensorboard_shows_the_curves_of_a_claim(target: Target) -> None:
+    values = {
+        "monitoring.tensorboards": [{"namespace": NAMESPACE, "claimName": "runs"}],
+        "trainer.images.cpu": target.deliver(images.TRAINER),
+    }
+    only = "--show-only=templates/monitoring/tensorboard.yaml"
+    target.kubectl.apply(helm("template", "op", str(CHART), only, *sets(values)).stdout)
+    in_namespace = f"--namespace={NAMESPACE}"
+    target.kubectl.run(in_namespace, "rollout", "status", "deployment/tensorboard-runs", "--timeout=180s")
+    service = target.kubectl.get(in_namespace, "service", "tensorboard-runs")["spec"]
+    url = (
+        f"http://{service['clusterIP']}:{service['ports'][0]['port']}/data/plugin/scalars/scalars?run=.&tag=train/loss"
+    )
+    points: list[list[float]] = []
+
+    def drawn() -> bool:
+        nonlocal points
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                points = json.load(answer)
+        except OSError:
+            return False
+        return True
+
+    assert wait_until(drawn, 60), url
+    assert [point[1:] for point in points] == [[7, 0.25]]
+    (pod,) = target.kubectl.get(in_namespace, "pods", "--selector=app.kubernetes.io/name=tensorboard")["items"]
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
