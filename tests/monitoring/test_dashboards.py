@@ -11,19 +11,13 @@ from typing import Any, get_args
 
 import pytest
 
-from ascend_sim.npu_exporter import cards
 from bertfinetune_dashboards import lint
-from bertfinetune_operator import contract
-from bertfinetune_operator.metrics import names
 from bertfinetune_operator.status import Phase
 from cluster.layout import PROJECT
+from monitoring.known_metrics import KNOWN
 
 FOLDER = PROJECT / "charts/bertfinetune-operator/files/dashboards"
 FILES = sorted(FOLDER.glob("*.json"))
-TRAINER = {name for constant, name in vars(contract).items() if constant.startswith("METRIC_")}
-STEP_DURATION = {contract.METRIC_STEP_DURATION + suffix for suffix in ("_bucket", "_count", "_sum")}
-NPU_EXPORTER = {*cards.OF_CARD, *cards.OF_HELD_CARD, *cards.OF_FAULTY_CARD}
-KNOWN = {*names(), *(TRAINER - {contract.METRIC_STEP_DURATION}), *STEP_DURATION, *NPU_EXPORTER}
 Raw = dict[str, Any]
 
 

@@ -1,5 +1,7 @@
 """The operator itself: does it keep up, is the API server well, who leads."""
 
+from grafana_foundation_sdk.builders.common import VizTextDisplayOptions
+
 from bertfinetune_dashboards import panels
 from bertfinetune_dashboards.dashboard import Band, Dashboard
 from bertfinetune_dashboards.panels import Panel, now, over_time
@@ -19,11 +21,15 @@ def of_process(expression: str) -> str:
 
 
 def leader() -> Panel:
-    return panels.word(
-        "Leader",
-        "The replica that leads. None means that no run is looked after; two for longer than a moment is a fault.",
-        now(f"max by (pod) ({OPERATOR}leader{{{CLUSTER}}}) == 1", "{{pod}}"),
-    ).no_value("none")
+    return (
+        panels.word(
+            "Leader",
+            "The replica that leads. None means that no run is looked after; two for longer than a moment is a fault.",
+            now(f"max by (pod) ({OPERATOR}leader{{{CLUSTER}}}) == 1", "{{pod}}"),
+        )
+        .text(VizTextDisplayOptions().value_size(20))
+        .no_value("none")
+    )
 
 
 def replicas() -> Panel:
@@ -83,12 +89,16 @@ def dropped() -> Panel:
 
 
 def passes() -> Panel:
-    return panels.stacked(
-        "Passes by result",
-        "Passes over one object, per second. Errors that do not end are one object that cannot be served.",
-        "ops",
-        over_time(rate("reconciles", "result"), "{{result}}"),
-    ).override_by_name("error", [panels.color("red")])
+    return (
+        panels.stacked(
+            "Passes by result",
+            "Passes over one object, per second. Errors that do not end are one object that cannot be served.",
+            "ops",
+            over_time(rate("reconciles", "result"), "{{result}}"),
+        )
+        .override_by_name("success", [panels.color("green")])
+        .override_by_name("error", [panels.color("red")])
+    )
 
 
 def pass_duration() -> Panel:
@@ -110,7 +120,7 @@ def depth() -> Panel:
         "Objects that wait for a pass, on each replica. Only the leader has any.",
         "short",
         over_time(f"max by (pod) ({OPERATOR}queue_depth{{{CLUSTER}}})", "{{pod}}"),
-    )
+    ).axis_soft_max(10)
 
 
 def queue_wait() -> Panel:
@@ -126,13 +136,18 @@ def queue_wait() -> Panel:
 
 
 def requests() -> Panel:
-    return panels.stacked(
-        "API requests",
-        "Requests to the API server by verb and answer. 404 and 409 are normal; 429 means that it throttles the"
-        " operator, error that no answer came.",
-        "reqps",
-        over_time(rate("api_requests", "verb, code"), "{{verb}} {{code}}"),
-    ).override_by_regexp("/ (429|5..|error)$/", [panels.color("red")])
+    return (
+        panels.stacked(
+            "API requests",
+            "Requests to the API server by verb and answer. 404 and 409 are normal; 429 means that it throttles the"
+            " operator, error that no answer came.",
+            "reqps",
+            over_time(rate("api_requests", "verb, code"), "{{verb}} {{code}}"),
+        )
+        .override_by_regexp("/ 2..$/", [panels.shades("blue")])
+        .override_by_regexp("/ 4..$/", [panels.color("orange")])
+        .override_by_regexp("/ (429|5..|error)$/", [panels.color("red")])
+    )
 
 
 def request_duration() -> Panel:
@@ -155,7 +170,7 @@ def watch_age() -> Panel:
 
 
 def leadership() -> Panel:
-    words = [(1, "leads", "green"), (0, "stands by", "text")]
+    words = [(1, "leads", "green"), (0, "stands by", "#52545c")]
     return panels.states(
         "Who leads",
         "Changes of the leader. Frequent ones mean that replicas restart, or that the API server is too slow for the"

@@ -22,8 +22,14 @@ PATIENCE = "10m"
 """A run that takes no step for so long is stuck."""
 LONG_WAIT = 30 * 60
 """Seconds: a run that waits for its cards longer waits long."""
+BARS_APART = "5m"
+"""Bars of events are no closer. Closer than three scrapes, the windows of `$__rate_interval` overlap by more than the
+one scrape that they need to, and an event is in several bars."""
 SLOW = 1.5
 """Times the median of its like."""
+
+MILLISECONDS = [Property("unit", "suffix:ms"), Property("decimals", 1)]
+"""For a column of step times: in one unit, so that the eye can compare them."""
 
 WAITING = in_phase("Pending", "Queued")
 HOLDING_CARDS = in_phase("Preparing", "Running")
@@ -150,19 +156,19 @@ def runs() -> Panel:
                 "Verdict": now(verdict()),
                 "Run": "name",
                 "Namespace": "namespace",
-                "Cluster": "cluster",
                 "Phase": "phase",
                 "Reason": "reason",
                 "Progress": now(of_object("bertfinetune_progress_ratio")),
                 "Accuracy": now(ACCURACY),
                 "vs. target": now(MARGIN),
-                "ms/step": now(MS_PER_STEP),
+                "Step time": now(MS_PER_STEP),
                 "vs. median": now(SLOWNESS),
                 "Retries": now(of_object("bertfinetune_retries")),
+                "Age": now(f"time() - {CREATED}"),
                 "Task": "task",
                 "Model": "model",
                 "Accelerator": "accelerator",
-                "Age": now(f"time() - {CREATED}"),
+                "Cluster": "cluster",
                 "From": now(f"({CREATED} - 60) * 1000"),
                 "To": now(f"(({ENDED} or 0 * {CREATED} + time()) + 60) * 1000"),
             },
@@ -197,20 +203,20 @@ def styled(panel: table.Panel) -> table.Panel:
     for name, width, properties in (
         ("Verdict", 120, [Property("mappings", [verdicts]), filled, left, filterable]),
         ("Run", None, [Property("links", [open_run]), filterable]),
-        ("Namespace", 110, [filterable]),
-        ("Cluster", 100, [filterable]),
-        ("Phase", 100, [Property("mappings", [panels.COLOURS_OF_PHASES]), coloured, filterable]),
-        ("Reason", 120, [filterable]),
-        ("Progress", 120, [*full, gauge]),
-        ("Accuracy", 85, percent),
-        ("vs. target", 85, [*percent, coloured, panels.limits("red", (0, "green"))]),
-        ("ms/step", 90, [Property("unit", "ms"), Property("decimals", 1)]),
-        ("vs. median", 95, [*times_median, coloured, panels.limits("green", (1.2, "yellow"), (SLOW, "red"))]),
+        ("Namespace", 100, []),
+        ("Phase", 95, [Property("mappings", [panels.COLOURS_OF_PHASES]), coloured, filterable]),
+        ("Reason", 125, [filterable]),
+        ("Progress", 105, [*full, gauge]),
+        ("Accuracy", 80, percent),
+        ("vs. target", 80, [*percent, coloured, panels.limits("red", (0, "green"))]),
+        ("Step time", 90, MILLISECONDS),
+        ("vs. median", 90, [*times_median, coloured, panels.limits("green", (1.2, "yellow"), (SLOW, "red"))]),
         ("Retries", 70, [coloured, panels.limits("text", (1, "orange"))]),
-        ("Task", 75, []),
-        ("Model", 160, [filterable]),
-        ("Accelerator", 100, []),
-        ("Age", 90, [Property("unit", "s"), Property("decimals", 1)]),
+        ("Age", 80, [Property("unit", "s"), Property("decimals", 1)]),
+        ("Task", 65, []),
+        ("Model", 145, [filterable]),
+        ("Accelerator", 95, []),
+        ("Cluster", 75, []),
         ("From", None, panels.INVISIBLE),
         ("To", None, panels.INVISIBLE),
     ):
@@ -251,21 +257,21 @@ def models() -> Panel:
         "Worst accuracy": now(by_model("min", ACCURACY)),
         "Median accuracy": now(by_model("quantile 0.5", ACCURACY)),
         "Best accuracy": now(by_model("max", ACCURACY)),
-        "ms/step": now(by_model("quantile 0.5", MS_PER_STEP)),
-        "ms/step p90": now(by_model("quantile 0.9", MS_PER_STEP)),
+        "Step time": now(by_model("quantile 0.5", MS_PER_STEP)),
+        "Step time p90": now(by_model("quantile 0.9", MS_PER_STEP)),
         "Learned nothing": now(by_model("avg", COLLAPSED)),
     }
     panel = panels.rows(
         "Models",
-        "Accuracy (worst, median, best), milliseconds a step (median and p90) and the share of runs that learned"
+        "Accuracy (worst, median, best), step time (median and p90) and the share of runs that learned"
         " nothing, for each task, model and accelerator.",
         columns,
         labels=[],
     )
     for name in ("Worst accuracy", "Median accuracy", "Best accuracy", "Learned nothing"):
         panel.override_by_name(name, [Property("unit", "percentunit"), Property("decimals", 1)])
-    for name in ("ms/step", "ms/step p90"):
-        panel.override_by_name(name, [Property("unit", "ms"), Property("decimals", 1)])
+    for name in ("Step time", "Step time p90"):
+        panel.override_by_name(name, MILLISECONDS)
     return panel
 
 
@@ -308,7 +314,8 @@ def failures() -> Panel:
 
 def failures_over_time() -> Panel:
     def events(counter: str, by: str = "") -> str:
-        return f"sum{by} (increase(bertfinetune_operator_{counter}[$__rate_interval]))"
+        """Whole ones; `increase` extrapolates to the window's ends, and makes of one event 1.2."""
+        return f"sum{by} (floor(increase(bertfinetune_operator_{counter}[$__rate_interval])))"
 
     failed, retried = f'finished_total{{{CLUSTER},phase="Failed"}}', f"retries_total{{{CLUSTER}}}"
     return (
@@ -323,6 +330,8 @@ def failures_over_time() -> Panel:
         )
         .override_by_name("learned nothing", [panels.color("purple")])
         .decimals(0)
+        .interval(BARS_APART)
+        .bar_alignment(common.BarAlignment.BEFORE)
     )
 
 

@@ -39,6 +39,12 @@ PHASES = {
     "Failed": "red",
 }
 """Colour of each phase."""
+NO_LEGEND = (
+    common.VizLegendOptions()
+    .show_legend(False)
+    .display_mode(models.LegendDisplayMode.LIST)
+    .placement(models.LegendPlacement.BOTTOM)
+)
 
 
 def over_time(expr: str, legend: str = "") -> Query:
@@ -70,7 +76,8 @@ def graph(title: str, description: str, unit: str, *queries: Query) -> timeserie
 def stacked(title: str, description: str, unit: str, *queries: Query) -> timeseries.Panel:
     """Areas on top of each other."""
     stacking = common.StackingConfig().mode(models.StackingMode.NORMAL)
-    return graph(title, description, unit, *queries).stacking(stacking).fill_opacity(60).line_width(0)
+    panel = graph(title, description, unit, *queries).stacking(stacking).show_points(models.VisibilityMode.NEVER)
+    return panel.fill_opacity(60).line_width(0)
 
 
 def bars(title: str, description: str, unit: str, *queries: Query) -> timeseries.Panel:
@@ -119,13 +126,12 @@ def distribution(title: str, description: str, unit: str, query: Query) -> heatm
 
 def states(title: str, description: str, *queries: Query) -> statetimeline.Panel:
     """A line of states for each series."""
-    legend = common.VizLegendOptions().show_legend(False).display_mode(models.LegendDisplayMode.LIST)
     panel = (
         statetimeline.Panel()
         .merge_values(True)
         .show_value(models.VisibilityMode.AUTO)
         .row_height(0.8)
-        .legend(legend.placement(models.LegendPlacement.BOTTOM))
+        .legend(NO_LEGEND)
     )
     return _filled(panel, title, description, "none", queries)
 
@@ -178,6 +184,11 @@ def in_colours_of_phases(panel: PanelT) -> PanelT:
 def color(name: str) -> Property:
     """A fixed colour."""
     return Property("color", {"mode": "fixed", "fixedColor": name})
+
+
+def shades(name: str) -> Property:
+    """A shade of the colour for each series."""
+    return Property("color", {"mode": "shades", "fixedColor": name})
 
 
 def width(pixels: int) -> Property:

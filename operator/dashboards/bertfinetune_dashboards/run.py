@@ -119,17 +119,21 @@ def loss() -> Panel:
 
 def evaluations() -> Panel:
     scores = {"accuracy": "accuracy", "f1": "F1", "matthews": "Matthews correlation"}
-    panel = panels.graph(
-        "Evaluation",
-        "Scores on the evaluation set after each evaluation, and on the right the epoch. A Matthews correlation of 0"
-        " means that the answers have nothing to do with the questions.",
-        "percentunit",
-        *(
-            over_time(f"max by ({OBJECT}) (bert_trainer_eval_{score}{{{RUN}}})", legend)
-            for score, legend in scores.items()
-        ),
-        over_time(f"max by ({OBJECT}) (bert_trainer_epoch{{{RUN}}})", "epoch"),
-    ).axis_soft_max(1)
+    panel = (
+        panels.graph(
+            "Evaluation",
+            "Scores on the evaluation set after each evaluation, and on the right the epoch. The Matthews correlation"
+            " shares the axis, where 100 % is 1; at 0 the answers have nothing to do with the questions.",
+            "percentunit",
+            *(
+                over_time(f"max by ({OBJECT}) (bert_trainer_eval_{score}{{{RUN}}})", legend)
+                for score, legend in scores.items()
+            ),
+            over_time(f"max by ({OBJECT}) (bert_trainer_epoch{{{RUN}}})", "epoch"),
+        )
+        .fill_opacity(0)
+        .axis_soft_max(1)
+    )
     epoch = [
         Property("unit", "short"),
         Property("custom.axisPlacement", "right"),
@@ -192,7 +196,7 @@ def learning_rate() -> Panel:
         "It rises during the warm-up and falls to 0 at the end. A second ramp is a second trial.",
         "sci",
         over_time(of_pods("bert_trainer_learning_rate"), "{{pod}}"),
-    )
+    ).decimals(1)
 
 
 def phases_of_time() -> Panel:

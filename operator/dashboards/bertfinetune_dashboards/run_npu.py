@@ -1,8 +1,10 @@
 """One run and the Ascend cards that it holds: what the npu-exporter says of them, and the run's speed."""
 
+from grafana_foundation_sdk.builders import timeseries
+
 from bertfinetune_dashboards import panels
 from bertfinetune_dashboards.dashboard import Band, Dashboard
-from bertfinetune_dashboards.panels import Panel, over_time
+from bertfinetune_dashboards.panels import Panel, Query, over_time
 from bertfinetune_dashboards.promql import CLUSTER, RUN, mean, quantile
 
 STEPS = "bert_trainer_step_duration_seconds"
@@ -21,6 +23,11 @@ def of_cards(metric: str) -> str:
     cards = f'label_replace({namespace}, "pod", "$1", "pod_name", "(.+)")'
     pods = f"max by (cluster, namespace, pod, name) (bertfinetune_pod_info{{{RUN}}})"
     return f"max by (pod, id) ({cards} * on (cluster, namespace, pod) group_left (name) {pods})"
+
+
+def by_card(title: str, description: str, unit: str, metric: str, *others: Query) -> timeseries.Panel:
+    """A line for each card, and those of other queries."""
+    return panels.graph(title, description, unit, over_time(of_cards(metric), CARD), *others).fill_opacity(0)
 
 
 def held() -> Panel:
@@ -125,52 +132,49 @@ def throughput() -> Panel:
 
 
 def utilisation() -> Panel:
-    return panels.graph(
+    return by_card(
         "Utilisation by card",
         "Utilisation of the AI cores. Gaps between busy stretches are evaluations, checkpoints, or waiting for data.",
         "percent",
-        over_time(of_cards("npu_chip_info_utilization"), CARD),
+        "npu_chip_info_utilization",
     ).max(100)
 
 
 def memory() -> Panel:
-    return panels.graph(
+    return by_card(
         "HBM by card",
         "Memory used on each card, and the size of the smallest card as a dashed line.",
         "mbytes",
-        over_time(of_cards("npu_chip_info_hbm_used_memory"), CARD),
+        "npu_chip_info_hbm_used_memory",
         over_time(f"min({of_cards('npu_chip_info_hbm_total_memory')})", "total"),
-    ).override_by_name(
-        "total",
-        [*panels.DASHED, panels.color("red")],
-    )
+    ).override_by_name("total", [*panels.DASHED, panels.color("red")])
 
 
 def power() -> Panel:
-    return panels.graph(
+    return by_card(
         "Power by card",
-        "A card that draws much less than the others of the same run does less work.",
+        "A card that draws much less than the others of the same run does less work. Colours as above.",
         "watt",
-        over_time(of_cards("npu_chip_info_power"), CARD),
-    )
+        "npu_chip_info_power",
+    ).legend(panels.NO_LEGEND)
 
 
 def temperature() -> Panel:
-    return panels.graph(
+    return by_card(
         "Temperature by card",
-        "A card much hotter than its neighbours has a cooling problem.",
+        "A card much hotter than its neighbours has a cooling problem. Colours as above.",
         "celsius",
-        over_time(of_cards("npu_chip_info_temperature"), CARD),
-    )
+        "npu_chip_info_temperature",
+    ).legend(panels.NO_LEGEND)
 
 
 def memory_errors() -> Panel:
-    return panels.graph(
+    return by_card(
         "Uncorrectable HBM errors by card",
         "Errors of two bits, which the memory cannot repair, since the card was reset. A card that counts up needs a"
         " replacement.",
         "short",
-        over_time(of_cards("npu_chip_info_hbm_ecc_double_bit_error_cnt"), CARD),
+        "npu_chip_info_hbm_ecc_double_bit_error_cnt",
     ).decimals(0)
 
 
