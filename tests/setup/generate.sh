@@ -16,3 +16,6 @@ mv operator/docs/metrics.md.new operator/docs/metrics.md
 
 cd tests/ascend_sim/device_plugin
 "$python" -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. ascend_device_plugin/deviceplugin.proto
+
+cd ../..
+"$python" -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. ascend_sim/npu_exporter/podresources.proto

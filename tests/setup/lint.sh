@@ -18,7 +18,7 @@ run() { # run NAME COMMAND...
 
 generated_files_are_current() {
   local before after
-  sums() { find crds charts/*/files operator/docs trainer_image/docs -type f -exec sha256sum {} + | sort; }
+  sums() { find crds charts/*/files operator/docs trainer_image/docs tests/ascend_sim -type f -not -name '*.pyc' -exec sha256sum {} + | sort; }
   before=$(sums)
   tests/setup/generate.sh "$dev" && after=$(sums)
   [[ $before == "$after" ]] || { echo "generated files were stale; they are regenerated now: commit them"; return 1; }
