@@ -30,7 +30,7 @@ ALWAYS = {
 }
 
 
-def scrape(index: Index, max_objects: int = 2000) -> dict[str, float]:
+def scrape(index: Index, max_objects: int = 1000) -> dict[str, float]:
     registry = CollectorRegistry()
     registry.register(ObjectsCollector(index, max_objects))
     lines = generate_latest(registry).decode().splitlines()

@@ -81,7 +81,7 @@ def failing() -> Panel:
 def dropped() -> Panel:
     return panels.number(
         "Objects without series",
-        "Runs beyond the 2000 that have series of their own. They are counted by phase but missing in the other"
+        "Runs beyond the 1000 that have series of their own. They are counted by phase but missing in the other"
         " dashboards.",
         "short",
         now(f"sum(bertfinetune_series_dropped{{{CLUSTER}}})"),

@@ -10,7 +10,7 @@ PAGE = """# Metrics of the operator
 
 Generated from the registry by `make generate`. Each replica serves them at `:9090/metrics`, as text or as OpenMetrics.
 What has the labels `namespace` and `name` is about the BertFinetune of that name and vanishes with it; only the replica
-that leads knows any. At most 2000 objects have such series, the unfinished and the newest first;
+that leads knows any. At most 1000 objects have such series, the unfinished and the newest first;
 `bertfinetune_series_dropped` counts the others. A reason is one of the words in `.status.reason`.
 `bertfinetune_ms_per_step` is no base unit, on purpose: see [ADR 10](adr/0010-milliseconds-per-step.md). The
 trainers' own metrics are listed in [trainer_image/docs/metrics.md](../../trainer_image/docs/metrics.md).
