@@ -65,7 +65,7 @@ test-trainer: setup-trainer $(WEIGHTS)/minilm $(WEIGHTS)/bert-base-uncased ## th
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/trainer tests/weights
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini tests/ascend_sim/py37 # apart: it puts a simulated npu_bridge on the path
 
-test-operator: setup-dev ## the operator, the contract, the device plugin and the tools, without a cluster
+test-operator: setup-go ## the operator, the contract, the device plugin and the tools, without a cluster
 	@tests/setup/prometheus.sh $(CACHE) $(BUILD)/bin # for promtool
 	@$(DEV_PYTHON) -m pytest -m "not cluster"
 
