@@ -2,7 +2,7 @@
 
 from ascend_sim.npu_exporter import cards
 from bertfinetune_operator import contract
-from bertfinetune_operator.metrics import names
+from bertfinetune_operator.metrics_table import names
 
 TRAINER = {name for constant, name in vars(contract).items() if constant.startswith("METRIC_")}
 STEP_DURATION = {contract.METRIC_STEP_DURATION + suffix for suffix in ("_bucket", "_count", "_sum")}

@@ -82,7 +82,7 @@ def serve(folder: Path, scrape_configs: Sequence[Mapping[str, Any]]) -> Iterator
     """A Prometheus with the chart's rules and these jobs, with its data in an empty folder, until the block ends."""
     program = shutil.which("prometheus")
     if not program:
-        raise ClusterError("prometheus is not installed: apt-get install prometheus")
+        raise ClusterError("prometheus is not on PATH: run make test-monitoring, which puts it there")
     configuration = {
         "global": {"scrape_interval": f"{INTERVAL}s", "evaluation_interval": f"{INTERVAL}s"},
         "rule_files": [str(RULES)],

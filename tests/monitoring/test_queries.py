@@ -205,7 +205,7 @@ def test_the_alerts_name_the_runs_that_are_wrong(proof: Proof, server: str) -> N
 )
 def test_promtool_accepts_what_is_served(proof: Proof, source: str, complaints: list[str]) -> None:
     promtool = shutil.which("promtool")
-    assert promtool, "apt-get install prometheus"
+    assert promtool, "make test-monitoring puts promtool on PATH"
     text = proof.expositions[source]
     done = subprocess.run([promtool, "check", "metrics"], check=False, input=text, capture_output=True, text=True)
     assert (done.stdout + done.stderr).splitlines() == complaints

@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from bertfinetune_operator import __version__, metrics_table
 from bertfinetune_operator.index import Index
-from bertfinetune_operator.metrics import Metrics, names
+from bertfinetune_operator.metrics import Metrics
+from bertfinetune_operator.metrics_table import names
 from bertfinetune_operator.object_metrics import ObjectsCollector
 from bertfinetune_operator.status import PHASES
 from cluster.layout import PROJECT

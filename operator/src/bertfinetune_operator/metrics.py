@@ -10,7 +10,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    Metric,
     ProcessCollector,
     disable_created_metrics,
 )
@@ -145,16 +144,3 @@ class Metrics:
 
 def _collapses(obj: Object) -> int:
     return sum(trial["collapsed"] for trial in trials_of(obj))
-
-
-SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
-
-
-def sample_names(family: Metric) -> tuple[str, ...]:
-    """The names under which a family's samples are stored and asked for."""
-    return tuple(family.name + suffix for suffix in SUFFIXES.get(family.type, ("",)))
-
-
-def names() -> frozenset[str]:
-    """The names of all samples that the operator can export: what a rule or a dashboard may ask for."""
-    return frozenset(name for family in Metrics(Index()).registry.collect() for name in sample_names(family))
