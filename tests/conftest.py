@@ -5,11 +5,17 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from cluster import local
-from cluster.layout import KUBECONFIG, NODE_IP
+from cluster.layout import KUBECONFIG, NODE_IP, PROJECT
+from cluster.processes import wait_until
 from demo import stack
 from demo.target import Target
+
+CRDS = PROJECT / ".build" / "crds"
+settings.register_profile("no deadline", deadline=None)  # a busy machine is no reason to fail
+settings.load_profile("no deadline")
 
 RunKubectl = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -45,6 +51,18 @@ def installed(target: Target) -> Target:
     """The local cluster with simulated cards and the operator installed from the chart."""
     stack.install(target)
     return target
+
+
+@pytest.fixture(scope="module")
+def prometheus_operator(target: Target) -> Iterator[None]:
+    """The Prometheus Operator's CRDs, without the operator."""
+    folder = f"--filename={CRDS}"
+    target.kubectl.run("apply", "--server-side", folder)
+    # kubectl wait gives up at once on an object that has no conditions yet
+    wait = ("wait", "--for=condition=Established", "--timeout=10s", folder)
+    assert wait_until(lambda: target.kubectl.run(*wait, check=False).returncode == 0, 30)
+    yield
+    target.kubectl.run("delete", folder)
 
 
 @pytest.fixture(scope="session")

@@ -97,9 +97,9 @@ def test_annotations_name_the_port_that_serves_metrics() -> None:
 
 def tensorboard(claim: str) -> tuple[str, Raw, Raw]:
     """The name, Deployment and Service for a claim in the operator's own namespace."""
-    objects = render(**{"monitoring.tensorboards": [{"namespace": "system", "claimName": claim}]})
-    added = {key[0]: raw for key, raw in objects.items() if key not in render()}
-    assert added.keys() == {"Deployment", "Service"}
+    objects, without = render(**{"monitoring.tensorboards": [{"namespace": "system", "claimName": claim}]}), render()
+    added = {key[0]: raw for key, raw in objects.items() if key not in without}
+    assert added.keys() == {"Deployment", "NetworkPolicy", "Service"}
     (name,) = {raw["metadata"]["name"] for raw in added.values()}
     return name, added["Deployment"], added["Service"]
 
@@ -117,6 +117,21 @@ def test_a_tensorboard_reads_the_claim_as_the_user_who_wrote_it() -> None:
     trainer = job["spec"]["template"]["spec"]["securityContext"]
     assert pod["securityContext"].items() <= trainer.items()
     assert service["spec"]["ports"][0]["targetPort"] == container["ports"][0]["name"]
+
+
+def test_a_tensorboard_gets_its_image_where_and_as_the_cpu_trainers_do() -> None:
+    values: Raw = {
+        "monitoring.tensorboards": [{"namespace": "system", "claimName": "runs"}],
+        "trainer.images.cpu": "r/cpu:1",
+        "trainer.imagePullSecrets": ["registry"],
+        "trainer.nodeSelector.cpu": {"kubernetes.io/arch": "amd64"},
+    }
+    objects = render(**values)
+    pod = objects["Deployment", "system", "tensorboard-runs"]["spec"]["template"]["spec"]
+    assert [container["image"] for container in pod["containers"]] == ["r/cpu:1"]
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert pod["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+    assert not {"imagePullSecrets", "nodeSelector"} & tensorboard("runs")[1]["spec"]["template"]["spec"].keys()
 
 
 def test_nobody_takes_a_tensorboard_for_an_operator_or_for_a_trainer() -> None:

@@ -1,4 +1,4 @@
-"""A real API server takes the monitoring objects, and a TensorBoard runs where only restricted pods may."""
+"""The notes say what is monitored, and a TensorBoard runs where only restricted pods may."""
 
 import json
 import os
@@ -10,46 +10,16 @@ from typing import Any
 
 import pytest
 
-from chart.helm import CHART, Raw, helm, sets, template
+from chart.helm import CHART, Raw, helm, sets
 from cluster import images
-from cluster.layout import PROJECT
 from cluster.processes import wait_until
 from demo import claims
 from demo.target import Target
 
 pytestmark = pytest.mark.cluster
-CRDS = PROJECT / ".build" / "crds"
 NAMESPACE = "test-tensorboard"
 SWITCHES = ("serviceMonitor", "podMonitor", "prometheusRule", "dashboards")
 ALL_ON: Raw = {f"monitoring.{switch}.enabled": True for switch in SWITCHES} | {"monitoring.scrapeAnnotations": True}
-
-
-@pytest.fixture(scope="module")
-def prometheus_operator(target: Target) -> Iterator[None]:
-    """The Prometheus Operator's CRDs, without the operator."""
-    folder = f"--filename={CRDS}"
-    target.kubectl.run("apply", "--server-side", folder)
-    # kubectl wait gives up at once on an object that has no conditions yet
-    wait = ("wait", "--for=condition=Established", "--timeout=10s", folder)
-    assert wait_until(lambda: target.kubectl.run(*wait, check=False).returncode == 0, 30)
-    yield
-    target.kubectl.run("delete", folder)
-
-
-@pytest.mark.usefixtures("prometheus_operator")
-@pytest.mark.parametrize("watched", [[], ["default", "kube-public"]])
-def test_the_api_server_takes_all_of_it(target: Target, namespace: str, watched: list[str]) -> None:
-    boards = [{"namespace": namespace, "claimName": "runs"}]
-    level = "pod-security.kubernetes.io/warn=restricted"
-    target.kubectl.run("label", "namespace", namespace, level)
-    values: Raw = ALL_ON | {"watchNamespaces": watched, "monitoring.tensorboards": boards}
-    rendered = template(namespace=namespace, **values)
-    assert rendered.returncode == 0, rendered.stderr
-    manifest = ("--filename=-", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
-    done = target.kubectl.run("apply", *manifest, stdin=rendered.stdout)
-    for kind in ("servicemonitor", "podmonitor", "prometheusrule", "configmap", "deployment.apps/tensorboard-runs"):
-        assert kind in done.stdout
-    assert "arning" not in done.stderr
 
 
 @pytest.mark.usefixtures("prometheus_operator")

@@ -1,9 +1,9 @@
-"""``python -m cluster up|down|images``: what ``make cluster-up``, ``cluster-down`` and ``images`` run."""
+"""``python -m cluster up|down``: what ``make cluster-up`` and ``cluster-down`` run."""
 
 import argparse
 import sys
 
-from cluster import images, local
+from cluster import local
 from cluster.errors import exit_code
 from cluster.layout import KUBECONFIG
 
@@ -17,13 +17,7 @@ def down() -> None:
     print("cluster is down" if local.down() else "no cluster was running")
 
 
-def build() -> None:
-    for image in (images.OPERATOR, images.TRAINER, images.TRAINER_ASCEND_SIM, images.DEVICE_PLUGIN_SIM):
-        images.build(image)
-        print(image.reference())
-
-
-COMMANDS = {"up": up, "down": down, "images": build}
+COMMANDS = {"up": up, "down": down}
 
 
 def main() -> int:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 from cluster.layout import (
     API_PORT,
+    AUDIT_LOG,
     BIN,
     ETCD_DATA,
     ETCD_PEER_PORT,
     ETCD_PORT,
+    KUBECONFIG,
     NODE_IP,
     NODE_NAME,
     PKI,
@@ -17,6 +19,7 @@ from cluster.layout import (
     STATE,
 )
 from cluster.processes import Component
+from cluster.render import CONFIG
 
 
 def _component(name: str, *flags: str, env: dict[str, str] | None = None, stop_seconds: float = 20.0) -> Component:
@@ -58,6 +61,12 @@ def kube_apiserver(*flags: str) -> Component:
         f"--service-account-key-file={PKI}/service-account.key",
         f"--service-account-signing-key-file={PKI}/service-account.key",
         "--shutdown-delay-duration=0s",
+        # who owns an object with blockOwnerDeletion must be his to finalize, as on OpenShift
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+        f"--audit-policy-file={CONFIG / 'audit.yaml'}",
+        f"--audit-log-path={AUDIT_LOG}",
+        "--audit-log-maxsize=100",
+        "--audit-log-maxbackup=1",
         *flags,
         stop_seconds=30,
     )
@@ -119,6 +128,21 @@ def kube_proxy() -> Component:
         "--conntrack-max-per-core=0",
         "--conntrack-tcp-timeout-established=0s",
         "--conntrack-tcp-timeout-close-wait=0s",
+    )
+
+
+def kube_router() -> Component:
+    """A firewall that enforces network policies, which the ptp plugin does not; a test starts it (firewall.py)."""
+    return _component(
+        "kube-router",
+        f"--kubeconfig={KUBECONFIG}",
+        f"--hostname-override={NODE_NAME}",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        "--run-firewall",
+        "--run-router=false",
+        "--run-service-proxy=false",
+        "--enable-cni=false",
+        "--health-port=0",
     )
 
 

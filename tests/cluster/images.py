@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import baseimages
-from cluster.buildah import POLICY, bud, buildah, image_exists, machine_mounts
+from cluster.buildah import POLICY, bud, buildah, image_exists, save
 from cluster.errors import ClusterError
 from cluster.layout import BIN, CONTAINERD_SOCKET, PROJECT, STATE
 
@@ -36,7 +36,7 @@ class Image:
 
 
 TRAINER = Image(
-    "trainer",
+    "trainer-cpu",
     PROJECT / "trainer_image",
     ("Dockerfile", "requirements.txt", "requirements-tensorflow.txt", "kernels", "src/bert_trainer"),
     baseimages.python37,
@@ -82,25 +82,21 @@ def build(image: Image) -> None:
     log = PROJECT / ".build" / "logs" / f"{image.name}.log"
     started = time.monotonic()
     print(f"==> building image {image.reference()} (log: {log.relative_to(PROJECT)})", flush=True)
-    arguments = [
-        f"--tag={image.reference()}",
-        "--layers",
-        "--isolation=chroot",
-        f"--signature-policy={POLICY}",
-        *machine_mounts(),
-    ]
-    if image.parent:
-        arguments.append(f"--build-arg=BASE_IMAGE={image.parent.reference()}")
-    elif image.base:
-        arguments.append(f"--build-arg=BASE_IMAGE={image.base()}")
     if (image.context / "Dockerfile").exists():
-        bud(*arguments, image.context, log=log)
+        bud(image.context, image.reference(), base_image(image), log)
     else:
-        _build_from_scratch(image, arguments, log)
+        _build_from_scratch(image, log)
     print(f"    built in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def _build_from_scratch(image: Image, arguments: list[str], log: Path) -> None:
+def base_image(image: Image) -> dict[str, str]:
+    """The build argument that names the image's base, which is made first where it does not exist."""
+    if image.parent:
+        return {"BASE_IMAGE": image.parent.reference()}
+    return {"BASE_IMAGE": image.base()} if image.base else {}
+
+
+def _build_from_scratch(image: Image, log: Path) -> None:
     """An image that holds one static program and nothing else."""
     program = image.context / image.name
     with tempfile.TemporaryDirectory() as context:
@@ -109,7 +105,7 @@ def _build_from_scratch(image: Image, arguments: list[str], log: Path) -> None:
         (Path(context) / "Dockerfile").write_text(
             f'FROM scratch\nCOPY {image.name} /{image.name}\nENTRYPOINT ["/{image.name}"]\n'
         )
-        bud(*arguments, context, log=log)
+        bud(Path(context), image.reference(), {}, log)
 
 
 def import_into_containerd(image: Image) -> None:
@@ -121,8 +117,8 @@ def import_into_containerd(image: Image) -> None:
     build(image)
     print(f"==> importing {reference} into containerd", flush=True)
     with tempfile.TemporaryDirectory(dir=STATE) as folder:
-        archive = f"{folder}/image.tar"
-        buildah("push", f"--signature-policy={POLICY}", reference, f"docker-archive:{archive}:{reference}")
+        archive = Path(folder) / "image.tar"
+        save(reference, archive, reference)
         done = subprocess.run([*ctr, "import", archive], check=False, capture_output=True, text=True)
     if done.returncode:
         raise ClusterError(f"containerd does not take {reference}: {done.stderr.strip()}")

@@ -13,6 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 BIN = PROJECT / ".build" / "bin"
 
 LOGS = STATE / "logs"
+AUDIT_LOG = LOGS / "audit.log"
 PKI = STATE / "pki"
 ETCD_DATA = STATE / "etcd"
 VOLUMES = STATE / "volumes"

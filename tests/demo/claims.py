@@ -21,11 +21,7 @@ def ensure(target: Target, namespace: str, contents: dict[str, Path | None]) -> 
 
 def create(target: Target, namespace: str, contents: dict[str, Path | None]) -> dict[str, Path]:
     """Create the claims; those that do not hold their folder's present content yet, with the folder."""
-    # restricted: what the operator creates must run in a namespace of a platform team that allows nothing else
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    target.kubectl.apply(
-        json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
-    )
+    target.ensure_namespace(namespace)
     stale = {}
     for name, folder in contents.items():
         if target.is_local:

@@ -28,6 +28,7 @@ def install(target: Target) -> None:
         "trainer.images.cpu": trainer,
         "trainer.images.ascend910": trainer_sim,
     }
+    target.ensure_namespace(SYSTEM_NAMESPACE)
     print(f"==> helm upgrade --install {RELEASE}", flush=True)
     done = subprocess.run(
         [
@@ -35,7 +36,7 @@ def install(target: Target) -> None:
             f"--kubeconfig={target.kubectl.kubeconfig}",
             *([f"--kube-context={target.kubectl.context}"] if target.kubectl.context else []),
             f"--namespace={SYSTEM_NAMESPACE}",
-            *("upgrade", "--install", "--create-namespace", "--wait", "--timeout=3m"),
+            *("upgrade", "--install", "--wait", "--timeout=3m"),
             *(RELEASE, PROJECT / "charts/bertfinetune-operator"),
             *(f"--set-string={key}={value}" for key, value in values.items()),  # a hash may be all digits
         ],

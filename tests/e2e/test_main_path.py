@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from cluster.layout import VOLUMES
+from bench_operator import audit
+from cluster.layout import AUDIT_LOG, VOLUMES
 from demo import report, stack
 from demo.target import Target
 from e2e import support
@@ -113,6 +115,14 @@ def test_status_log_and_metrics_tell_the_same_numbers(run: Run) -> None:
     labels = f'{{name="mrpc",namespace="{NAMESPACE}"}}'
     assert float(samples[f"bertfinetune_accuracy{labels}"]) == result["accuracy"]
     assert float(samples[f"bertfinetune_ms_per_step{labels}"]) == pytest.approx(result["msPerStep"])
+
+
+def test_the_operator_asked_for_nothing_beyond_its_rights(run: Run) -> None:
+    user = f"system:serviceaccount:{stack.SYSTEM_NAMESPACE}:{stack.RELEASE}"
+    since = datetime.fromisoformat(run.finished["metadata"]["creationTimestamp"])
+    asked = [entry for entry in audit.read(AUDIT_LOG) if entry.user == user and entry.received >= since]
+    assert audit.Call("create", "jobs") in {entry.call for entry in asked}
+    assert [entry for entry in asked if entry.code == 403] == []
 
 
 def test_the_checkpoint_is_on_the_volume(run: Run) -> None:

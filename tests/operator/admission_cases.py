@@ -187,13 +187,14 @@ CASES = [
     Case(
         "cards by hand",
         put("spec.trainer.resources.limits", {"huawei.com/Ascend910": 8}),
-        "cards are set by spec.accelerator.type: remove huawei.com/Ascend910",
+        "cards are set by spec.accelerator.type: remove what begins with huawei.com/",
     ),
     Case(
         "share of a card by hand",
-        put("spec.trainer.resources.limits", {"huawei.com/Ascend910-2c": 1}),
-        "cards are set by spec.accelerator.type: remove huawei.com/Ascend910",
+        put("spec.trainer.resources.requests", {"huawei.com/Ascend910-5c.1cpu.8g": 1}),
+        "cards are set by spec.accelerator.type: remove what begins with huawei.com/",
     ),
+    Case("resource of another vendor", put("spec.trainer.resources.limits", {"example.com/huawei.com": 1}), None),
     Case("environment", put("spec.trainer.env", [{"name": "OMP_NUM_THREADS", "value": "2"}]), None),
     Case(
         "environment of the card", put("spec.trainer.env", [{"name": "DEVICE_ID", "value": "3"}]), "set by the operator"

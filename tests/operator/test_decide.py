@@ -1,5 +1,6 @@
 """The decision as a table: what is seen, and what must follow. tests/operator/test_histories.py has its properties."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,6 +101,67 @@ def test_conditions_follow_the_phase(case: Case) -> None:
         HOLDS.get(status["phase"], [])
     )
     assert {c["observedGeneration"] for c in status.get("conditions", ())} <= {1}
+
+
+@TABLE
+def test_other_settings_change_only_the_jobs_to_come(case: Case) -> None:
+    """A default that changes leaves running attempts alone, the queue that holds one back included."""
+    others = replace(
+        make.SETTINGS,
+        trainer_image_ascend910="other",
+        trainer_image_pull_secrets=("registry",),
+        trainer_node_selector_ascend910={"host-arch": "huawei-arm"},
+        ascend_resource="example.com/npu",
+        ascend_driver="hostPath",
+        default_scheduler_name="volcano",
+        default_queue="team",
+    )
+    before = decision_of(case)
+    after = decide(make.bertfinetune(case.status, case.spec), observed(case), others, make.NOW)
+    assert replace(after, create=None) == replace(before, create=None)
+    assert (after.create is None) == (before.create is None)
+    if before.create:
+        assert after.create != before.create
+
+
+CARD = {"trainer": {"resources": {"limits": {"example.com/npu": 4}}}}
+SITE = replace(make.SETTINGS, ascend_resource="example.com/npu", ascend_virtual_devices={"2c": "example.com/half"})
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        ({"limits": {"example.com/npu": 4}}, "remove example.com/npu, which"),
+        ({"requests": {"example.com/npu-16c": 1}}, "remove example.com/npu-16c, which"),
+        (
+            {"requests": {"cpu": 1}, "limits": {"example.com/half": 1, "example.com/npu": 1}},
+            "half, example.com/npu, which",
+        ),
+        ({"limits": {"example.com/npu-2c": 1, "memory": "1Gi"}}, None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("accelerator", ["Ascend910", "CPU"])
+def test_cards_of_the_sites_own_name_are_not_asked_for_by_hand(
+    accelerator: str, resources: Raw | None, words: str | None
+) -> None:
+    """The CRD refuses those of huawei.com already."""
+    spec = {"accelerator": {"type": accelerator}, "trainer": {"resources": resources}}
+    decision = decide(make.bertfinetune(spec=spec), make.seen(), SITE, make.NOW)
+    assert (decision.create is None) == bool(words)
+    status = apply(None, decision.status_patch)
+    if words:
+        assert (status["phase"], status["reason"]) == ("Failed", "InvalidSpec")
+        assert words in status["message"]
+        assert status["message"].startswith("spec.trainer.resources: ")
+        assert status["message"].endswith("delete the object and create it again")
+        assert [(event.type, event.reason) for event in decision.events] == [("Warning", "Failed")]
+
+
+def test_a_run_under_way_keeps_what_was_no_card_when_it_began() -> None:
+    seen = make.seen([make.job()], [make.pod(state=RUNNING)])
+    raw = make.bertfinetune(BEGUN, CARD)
+    assert decide(raw, seen, SITE, make.NOW) == decide(raw, seen, make.SETTINGS, make.NOW)
 
 
 def outcome(case: Case) -> Any:

@@ -18,9 +18,11 @@ CASES = sorted(file.stem for file in (make.GOLDEN / "bertfinetune").glob("*.yaml
 
 @pytest.mark.parametrize("case", CASES)
 def test_job_is_the_golden_one(case: str) -> None:
-    """The second document of an input is the status that the Job is made from."""
-    raw, *status = yaml.safe_load_all((make.GOLDEN / "bertfinetune" / f"{case}.yaml").read_text())
-    job = make.manifest(raw, **(status[0] if status else {}))
+    """The second document of an input is the status that the Job is made from, the third the operator's settings."""
+    raw, *more = yaml.safe_load_all((make.GOLDEN / "bertfinetune" / f"{case}.yaml").read_text())
+    status, settings = [document or {} for document in (*more, {}, {})][:2]
+    obj = BertFinetune.model_validate(raw)
+    job = build_job(obj, BertFinetuneStatus(**status), replace(make.SETTINGS, **settings))
     file = make.GOLDEN / "job" / f"{case}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         file.write_text(yaml.safe_dump(yaml.safe_load(yaml.dump(job, Dumper=_NoAliases)), sort_keys=False))

@@ -62,7 +62,7 @@ CUT_OFF = (0.0, [(OK, 3), ((0.0, 0.0, "before"), 12)])
 WELL = (0.0, [(OK, 1)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example((CUT_OFF, WELL), [])
 @given(st.tuples(REPLICAS, REPLICAS), st.lists(st.floats(0.5, 30.0), max_size=3))
 def test_never_two_leaders_and_always_one_again(
@@ -101,7 +101,7 @@ async def _kill(replicas: list[Replica], pauses: list[float]) -> None:
         victim.start()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(0.0, 4.0), st.floats(0.0, 2.0))
 def test_a_leader_that_dies_is_succeeded_within_lease_and_retry_period(after: float, apart: float) -> None:
     async def world() -> None:

@@ -1,3 +1,4 @@
+import json
 import math
 from typing import Any
 
@@ -6,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bertfinetune_operator.observe import MAX_MESSAGE, parse_result, view_pod, view_progress
-from bertfinetune_operator.status import Result
+from bertfinetune_operator.status import Result, printable
 from golden import builders as make
 
 json_values = st.recursive(
@@ -66,6 +67,32 @@ def test_a_child_with_an_odd_label_belongs_to_the_first_attempt(label: str) -> N
     assert view_pod(pod).attempt == 3
     pod["metadata"]["labels"]["bertfinetune.dev/attempt"] = label
     assert view_pod(pod).attempt == 0
+
+
+HOSTILE = "a\x1b[2J\x1b]0;owned\x07b\u202ec\x00\x85\x9b"
+
+
+def test_what_a_trainer_says_cannot_steer_a_terminal() -> None:
+    ended = {"terminated": {"exitCode": 70, "message": json.dumps({"message": f"{HOSTILE}\r\none\ttwo\rthree"})}}
+    failure = view_pod(make.pod(state=ended)).failure
+    assert failure
+    assert failure.message == "a\ufffd[2J\ufffd]0;owned\ufffdb\ufffdc\ufffd\ufffd\ufffd\none\ttwo\nthree"
+    result = parse_result(json.dumps({"collapsed": True, "collapseReason": HOSTILE, "checkpoint": HOSTILE}))
+    assert result
+    assert result.collapse_reason == result.checkpoint == printable(HOSTILE)
+
+
+@given(st.text())
+def test_printable_is_printable_and_stays_so(text: str) -> None:
+    clean = printable(text)
+    assert all(character.isprintable() or character in "\n\t" for character in clean)
+    assert printable(clean) == clean
+
+
+@pytest.mark.parametrize("step", [2**63, -(2**63) - 1, 1e300])
+def test_a_count_that_the_api_server_would_refuse_is_no_report(step: float) -> None:
+    assert view_progress({"phase": "Training", "step": step, "totalSteps": 2, "percent": 50}) is None
+    assert parse_result(json.dumps({"collapsed": False, "steps": int(step)})) is None
 
 
 def test_a_failure_keeps_the_end_of_the_log() -> None:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from bertfinetune_operator import contract
 from golden.scenes import COLLAPSED
 from operator_process import Operator, until
+from operator_process.installed import installed_operators_paused
 from operator_process.played import RESULT, STARTED, Run, trainer
 
 pytestmark = pytest.mark.cluster
@@ -32,20 +32,6 @@ def operator(kubeconfig: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPat
         process.start()
         yield process
         assert process.stop(signal.SIGTERM) == 0
-
-
-@contextmanager
-def installed_operators_paused(kubectl: Kubectl) -> Iterator[None]:
-    """Two operators would contradict each other: only one of them sees the trainer that the test plays."""
-    selector = "--selector=app.kubernetes.io/name=bertfinetune-operator"
-    found = json.loads(kubectl("get", "deployments", "--all-namespaces", selector, "--output=json").stdout)["items"]
-    replicas = {f"--namespace={item['metadata']['namespace']}": item["spec"]["replicas"] for item in found}
-    for namespace in replicas:
-        kubectl("scale", namespace, "deployment", selector, "--replicas=0")
-        kubectl("wait", namespace, "pod", selector, "--for=delete", "--timeout=60s")
-    yield
-    for namespace, count in replicas.items():
-        kubectl("scale", namespace, "deployment", selector, f"--replicas={count}")
 
 
 @pytest.fixture
@@ -271,6 +257,14 @@ def test_a_pod_refused_by_a_quota_says_so(run: Run) -> None:
     run.create()
     status = run.becomes(phase="Pending", reason="PodRefused", seconds=60)
     assert "exceeded quota: none" in status["message"]
+
+
+def test_a_restricted_namespace_refuses_paths_of_the_node(run: Run) -> None:
+    run.call("label", "namespace", run.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    run.create(data={"source": {"hostPath": {"path": "/etc"}}})
+    status = run.becomes(phase="Pending", reason="PodRefused", seconds=60)
+    assert 'volume "data" uses restricted volume type "hostPath"' in status["message"]
+    assert run.items("pods") == []
 
 
 def test_a_refused_job_is_created_once_the_quota_allows_it(run: Run) -> None:

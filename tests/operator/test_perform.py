@@ -1,6 +1,7 @@
 """One pass against a cluster in memory: what is called, in which order, and what follows when the server says no."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from bertfinetune_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from bertfinetune_operator.index import Index, Key
 from bertfinetune_operator.metrics import Metrics
+from bertfinetune_operator.network import NetworkPolicies
 from bertfinetune_operator.perform import (
     ASK_AGAIN_SECONDS,
     MAX_NOTE,
@@ -72,6 +74,9 @@ class FakeCluster:
     async def pod_group(self, namespace: str, name: str) -> dict[str, Any] | None:
         self._call(f"pod_group {namespace}/{name}")
         return self.says["pod_group"]
+
+    async def apply_network_policy(self, policy: dict[str, Any]) -> None:
+        self._call(f"apply_network_policy {policy['metadata']['namespace']}/{policy['metadata']['name']}")
 
     async def create_event(self, event: dict[str, Any]) -> None:
         self._call("create_event")
@@ -156,6 +161,52 @@ async def test_a_refusal_is_reported_once_and_tried_again(
     assert cluster.patches[-1]["message"] == "waiting for the Job's first pod"
 
 
+@pytest.fixture
+def policed(cluster: FakeCluster, clock: Clock) -> Reconciler:
+    settings = replace(make.SETTINGS, trainer_network_policies={"trainer": {}, "downloads": {}})
+    return Reconciler(cluster.index, cluster, settings, Metrics(cluster.index), clock)  # ty: ignore[invalid-argument-type]
+
+
+APPLIED = ["apply_network_policy research/trainer", "apply_network_policy research/downloads"]
+
+
+async def test_a_namespace_has_its_network_policies_before_its_first_job(
+    cluster: FakeCluster, policed: Reconciler
+) -> None:
+    await policed.reconcile(make.KEY)
+    assert cluster.calls == [*APPLIED, "create_job"]
+
+
+async def test_network_policies_are_applied_once_and_again_after_a_while(cluster: FakeCluster, clock: Clock) -> None:
+    policies = NetworkPolicies(cluster, {"trainer": {}, "downloads": {}}, clock)  # ty: ignore[invalid-argument-type]
+    for minutes, applied in ((0, APPLIED), (9, []), (2, APPLIED), (9, [])):  # a namespace may have been made anew
+        clock.now += timedelta(minutes=minutes)
+        await policies.ensure("research")
+        assert cluster.calls == applied, minutes
+        del cluster.calls[:]
+    await policies.ensure("teaching")
+    assert cluster.calls == [call.replace("research", "teaching") for call in APPLIED]
+
+
+async def test_no_job_without_network_policies_and_the_refusal_says_what_to_do(
+    cluster: FakeCluster, policed: Reconciler, clock: Clock
+) -> None:
+    cluster.errors["apply_network_policy research/downloads"] = RefusedError("forbidden")
+    for _ in range(2):
+        with pytest.raises(RefusedError):
+            await policed.reconcile(make.KEY)
+        clock.now += timedelta(seconds=2)
+    assert "create_job" not in cluster.calls
+    assert cluster.patches[0]["reason"] == "JobRefused"
+    assert cluster.patches[0]["message"] == (
+        "network policy downloads: forbidden; let the operator apply it, or install the chart with "
+        "networkPolicy.enabled=false"
+    )
+    cluster.errors.clear()
+    await policed.reconcile(make.KEY)
+    assert "create_job" in cluster.calls
+
+
 async def test_an_object_gone_meanwhile_is_forgotten(
     cluster: FakeCluster, reconciler: Reconciler, clock: Clock
 ) -> None:
@@ -194,6 +245,14 @@ async def test_the_end_is_written_at_once(cluster: FakeCluster, reconciler: Reco
     await reconciler.reconcile(make.KEY)
     assert [patch["phase"] for patch in cluster.patches] == ["Pending", "Succeeded"]
     assert cluster.calls == ["create_job", "patch_status", "patch_status", "create_event"]
+
+
+async def test_a_log_in_the_status_cannot_steer_a_terminal(cluster: FakeCluster, reconciler: Reconciler) -> None:
+    cluster.says["log_tail"] = "step 1\rstep 2\x1b[2J"
+    cluster.index.put(make.job(0, FAILED))
+    cluster.index.put(make.pod(state=ended(70, "boom")))
+    await reconciler.reconcile(make.KEY)
+    assert cluster.patches[0]["lastFailure"]["logTail"] == "step 1\nstep 2\ufffd[2J"
 
 
 async def test_a_failure_is_written_at_once_with_its_log_and_before_anything_else(

@@ -20,8 +20,13 @@ class Trainer:
     status = 200
     text = REPORT
 
-    async def answer(self, _: web.Request) -> web.Response:
-        return web.Response(status=self.status, text=self.text)
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.asked: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path_qs)
+        return web.Response(status=self.status, text=self.text, headers=self.headers)
 
 
 @pytest.fixture
@@ -55,6 +60,15 @@ async def test_what_a_trainer_may_answer(
     async with aiohttp.ClientSession() as session:
         report = await progress.fetch(session, url)
     assert (report.progress.step if report else None) == step
+
+
+async def test_no_redirect_is_followed(trainer: tuple[Trainer, str]) -> None:
+    """Else a trainer's image could send the operator to whatever the operator reaches."""
+    says, url = trainer
+    says.status, says.headers = 302, {"Location": "/progress?again"}
+    async with aiohttp.ClientSession() as session:
+        assert await progress.fetch(session, url) is None
+    assert says.asked == ["/progress"]
 
 
 async def test_nobody_listens() -> None:

@@ -18,6 +18,37 @@ def test_environment_is_read_and_typed() -> None:
     assert not settings.leader_election  # it is for one process, run by hand
     assert settings.watch_namespaces == ()
     assert (settings.trainer_image("Ascend910"), settings.trainer_image("CPU")) == ("a", "c")
+    assert settings.card() == "huawei.com/Ascend910"  # a chart that knows none of the newer settings
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("TRAINER_IMAGE_PULL_SECRETS", "site, team", ("site", "team")),
+        ("TRAINER_NODE_SELECTOR_ASCEND910", '{"host-arch": "huawei-arm"}', {"host-arch": "huawei-arm"}),
+        ("TRAINER_NODE_SELECTOR_CPU", "{}", {}),
+        ("ASCEND_RESOURCE", "huawei.com/Ascend910A", "huawei.com/Ascend910A"),
+        ("ASCEND_VIRTUAL_DEVICES", '{"2c": "example.com/a-2.x"}', {"2c": "example.com/a-2.x"}),
+        ("ASCEND_DRIVER", "hostPath", "hostPath"),
+        ("DEFAULT_SCHEDULER_NAME", "volcano", "volcano"),
+        ("DEFAULT_QUEUE", "", ""),
+        ("LEADER_ELECTION", "false", False),
+    ],
+)
+def test_a_setting_is_read(name: str, text: str, value: object) -> None:
+    assert getattr(Settings.from_environ(IMAGES | {f"BERTFINETUNE_{name}": text}), name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("share", "resource"),
+    [(None, "example.com/npu"), ("2c", "huawei.com/Ascend910-5c.1cpu.8g"), ("16c", "example.com/npu-16c")],
+)
+def test_a_share_is_called_after_the_card_unless_it_is_listed(share: str | None, resource: str) -> None:
+    listed = {"2c": "huawei.com/Ascend910-5c.1cpu.8g"}
+    settings = Settings("a", "c", ascend_resource="example.com/npu", ascend_virtual_devices=listed)
+    assert settings.card(share) == resource
+    assert resource in settings.cards
+    assert len(settings.cards) == 5
 
 
 @pytest.mark.parametrize(
@@ -40,13 +71,30 @@ def test_leader_election_is_set_with_its_lease() -> None:
     [
         ({}, "BERTFINETUNE_TRAINER_IMAGE_ASCEND910 is not set"),
         ({"BERTFINETUNE_TRAINER_IMAGE_ASCEND910": "a"}, "BERTFINETUNE_TRAINER_IMAGE_CPU is not set"),
-        (IMAGES | {"BERTFINETUNE_WORKERS": "four"}, "BERTFINETUNE_WORKERS='four': invalid literal for int"),
+        (IMAGES | {"BERTFINETUNE_WORKERS": "four"}, "BERTFINETUNE_WORKERS='four': Input should be a valid integer"),
         (
-            IMAGES | {"BERTFINETUNE_LEADER_ELECTION": "yes"},
-            "BERTFINETUNE_LEADER_ELECTION='yes': neither true nor false",
+            IMAGES | {"BERTFINETUNE_LEADER_ELECTION": "perhaps"},
+            "BERTFINETUNE_LEADER_ELECTION='perhaps': Input should be a valid boolean",
         ),
         (IMAGES | {"BERTFINETUNE_LEADER_ELECTION": "true"}, "BERTFINETUNE_NAMESPACE is not set: leader election needs"),
         (IMAGES | {"BERTFINETUNE_WATCH_NAMESPACES": "a,dev-*"}, r"'dev-\*' is not the name of a namespace"),
+        (IMAGES | {"BERTFINETUNE_ASCEND_RESOURCE": "Ascend910"}, "^BERTFINETUNE_ASCEND_RESOURCE=.*: write domain/name"),
+        (IMAGES | {"BERTFINETUNE_ASCEND_RESOURCE": ""}, "'' is no extended resource: write domain/name"),
+        (IMAGES | {"BERTFINETUNE_ASCEND_VIRTUAL_DEVICES": '{"3c": "a.b/c"}'}, "'2c', '4c', '8c' or '16c'"),
+        (IMAGES | {"BERTFINETUNE_ASCEND_VIRTUAL_DEVICES": '{"2c": "c"}'}, "_DEVICES=.*'c' is no extended resource"),
+        (IMAGES | {"BERTFINETUNE_ASCEND_VIRTUAL_DEVICES": "2c=a.b/c"}, "_DEVICES='2c=a.b/c': Invalid JSON"),
+        (IMAGES | {"BERTFINETUNE_ASCEND_DRIVER": "hostpath"}, "_DRIVER='hostpath': .*'runtime' or 'hostPath'"),
+        (IMAGES | {"BERTFINETUNE_TRAINER_NODE_SELECTOR_CPU": '{"a": 1}'}, "_CPU=.*: Input should be a valid string"),
+        (
+            IMAGES | {"BERTFINETUNE_TRAINER_NODE_SELECTOR_CPU": "[]"},
+            "_CPU='\\[\\]': Input should be .*valid dictionary",
+        ),
+        (
+            IMAGES | {"BERTFINETUNE_TRAINER_IMAGE_PULL_SECRETS": "a,B"},
+            "'B' is not the name of an object: use lower-case",
+        ),
+        (IMAGES | {"BERTFINETUNE_DEFAULT_SCHEDULER_NAME": "a b"}, "'a b' is not a name: .*, or leave it empty"),
+        (IMAGES | {"BERTFINETUNE_DEFAULT_QUEUE": "Team"}, "BERTFINETUNE_DEFAULT_QUEUE='Team': 'Team' is not a name"),
     ],
 )
 def test_bad_environment_names_the_variable(environ: dict[str, str], words: str) -> None:

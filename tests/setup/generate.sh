@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Writes the checked-in files that are made from code. Usage: generate.sh DEV_VENV
+# Writes the checked-in files that are made from code. Usage: generate.sh DEV_VENV BIN
 set -euo pipefail
 
-python=$PWD/$1/bin/python
+python=$PWD/$1/bin/python bin=$2
 
 crd=crds/bertfinetunes.bertfinetune.dev.yaml
 "$python" -m bertfinetune_operator.crd >"$crd.new"
@@ -11,6 +11,11 @@ cp "$crd" charts/bertfinetune-operator/files/
 
 "$python" -m bertfinetune_operator.metrics_table >operator/docs/metrics.md.new
 mv operator/docs/metrics.md.new operator/docs/metrics.md
+
+"$python" -m bertfinetune_operator.api_table crds/samples >operator/docs/api.md.new
+mv operator/docs/api.md.new operator/docs/api.md
+
+"$bin/helm-docs" --chart-search-root=charts --sort-values-order=file --log-level=warning
 
 "$python" -m bertfinetune_dashboards charts/bertfinetune-operator/files/dashboards
 

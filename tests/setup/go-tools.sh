@@ -45,9 +45,12 @@ build() { # build MODULE OUTPUT_FOLDER
       minor=$(go list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2)
       flags+=" -X helm.sh/helm/v3/internal/version.version=$(go list -m -f '{{.Version}}' helm.sh/helm/v3)"
       flags+=" -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$minor" ;;
+    helm4) flags+=" -X helm.sh/helm/v4/internal/version.version=$(go list -m -f '{{.Version}}' helm.sh/helm/v4)" ;;
+    syft) flags+=" -X main.version=$(go list -m -f '{{.Version}}' github.com/anchore/syft)" ;; # an SBOM names its maker
   esac
   case $1 in
     etcd) go_build -ldflags "$flags" -o "$2/etcd" go.etcd.io/etcd/server/v3 ;; # the package is named v3
+    helm4) go_build -ldflags "$flags" -o "$2/helm4" helm.sh/helm/v4/cmd/helm ;; # beside Helm 3's helm
     pause) go_build -ldflags "$flags" -o "$2/pause" . ;;
     prometheus-operator) # only its CRDs are wanted
       go mod download

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -56,6 +57,7 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     before = {number: signal.getsignal(number) for number in fetch.SIGNALS}
+    monkeypatch.setattr(socket.socket, "connect", socket.socket.connect)  # which the download step guards
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -215,6 +217,40 @@ def test_what_the_server_refuses(  # noqa: PLR0917 a table's columns
 ) -> None:
     server.otherwise = Answer(status)
     failed(tmp_path, flags(role=role), code, rf"^http://127.0.0.1:\d+/glue/MRPC.tar.gz: answered {status} [\w ]+; ")
+
+
+METADATA = "169.254.169.254"
+"""The address that most clouds give a node's credentials away at."""
+
+
+def barred(tmp_path: Path, arguments: List[str]) -> None:
+    failed(tmp_path, arguments, contract.EXIT_BAD_DATA, f": leads to {METADATA}, where no download may go; correct the")
+
+
+@pytest.mark.parametrize("host", [METADATA, "2852039166", "0xa9fea9fe", f"[::ffff:{METADATA}]"])
+def test_metadata_services_are_out_of_reach(flags: Flags, tmp_path: Path, host: str) -> None:
+    failed(tmp_path, flags(url=f"http://{host}/latest/meta-data"), contract.EXIT_BAD_DATA, "where no download may go")
+
+
+def test_a_redirect_leads_to_no_metadata_service(server: ObjectServer, flags: Flags, tmp_path: Path) -> None:
+    server.otherwise = Answer(location=f"http://{METADATA}/latest/meta-data")
+    barred(tmp_path, flags())
+    assert len(server.requests) == 1
+
+
+def test_a_name_leads_to_no_metadata_service(flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (METADATA, 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: resolved)
+    barred(tmp_path, flags(url="http://innocent.example/MRPC.tar.gz"))
+
+
+@pytest.mark.parametrize("host", [METADATA, "innocent.example"])
+def test_an_s3_endpoint_is_no_metadata_service(
+    flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    resolved = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (METADATA, 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: resolved)
+    barred(tmp_path, flags(url="s3://bucket/MRPC.tar.gz", endpoint_url=f"http://{host}"))
 
 
 @ROLES

@@ -1,14 +1,13 @@
 """What each accelerator type means for a pod: one table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-ASCEND_RESOURCE = "huawei.com/Ascend910"
-"""Extended resource of Huawei's device plugin, which also sets ASCEND_VISIBLE_DEVICES in the container."""
+VENDOR = "huawei.com/"
+"""Domain of the resources of Huawei's device plugin, which also sets ASCEND_VISIBLE_DEVICES in the container."""
 
 VIRTUAL_DEVICES = ("2c", "4c", "8c", "16c")
 """Shares of a card that the device plugin offers as static vNPUs, by AI cores: templates vir02 to vir16."""
-
-RESERVED_RESOURCES = (ASCEND_RESOURCE, *(f"{ASCEND_RESOURCE}-{share}" for share in VIRTUAL_DEVICES))
 
 
 @dataclass(frozen=True)
@@ -17,35 +16,53 @@ class Accelerator:
 
     device: str
     """Value of the trainer's --device flag."""
-    resource: str | None
-    """Extended resource of which the container gets one."""
-    env: dict[str, str]
+    is_ascend: bool = False
+    """Whether the container gets a card or a share of one, and its software the driver and a JOB_ID."""
+    env: dict[str, str] = field(default_factory=dict)
     """Environment of the device's software, apart from JOB_ID."""
-    needs_job_id: bool
-    """Whether the device's software wants a JOB_ID."""
 
 
 # One process on one card needs no HCCL rank table (CANN environment reference: DEVICE_ID, RANK_ID, RANK_SIZE).
 ASCEND_910 = Accelerator(
     device="npu",
-    resource=ASCEND_RESOURCE,
+    is_ascend=True,
     env={"DEVICE_NUM": "1", "DEVICE_ID": "0", "ASCEND_DEVICE_ID": "0", "RANK_ID": "0", "RANK_SIZE": "1"},
-    needs_job_id=True,
 )
-CPU = Accelerator(device="cpu", resource=None, env={}, needs_job_id=False)
+CPU = Accelerator(device="cpu")
 
 ACCELERATORS = {"Ascend910": ASCEND_910, "CPU": CPU}
 
 RESERVED_ENV = (*ASCEND_910.env, "JOB_ID", "ASCEND_VISIBLE_DEVICES")
 
 
-def limits(accelerator: Accelerator, virtual_device: str | None) -> dict[str, str]:
-    """The extended resource of the container, a card or a share of one; Kubernetes takes the limit as the request."""
-    if accelerator.resource is None:
-        return {}
-    return {f"{accelerator.resource}-{virtual_device}" if virtual_device else accelerator.resource: "1"}
+@dataclass(frozen=True)
+class DriverPath:
+    """A part of the Ascend driver on its host, at the same path in the container."""
+
+    name: str
+    path: str
+    type: str
+    """Type of the hostPath volume: what must be there before the pod starts."""
+    read_only: bool = True
+
+    def volume(self) -> dict[str, Any]:
+        """The pod's volume."""
+        return {"name": self.name, "hostPath": {"path": self.path, "type": self.type}}
+
+    def mount(self) -> dict[str, Any]:
+        """Its mount in the container."""
+        return {"name": self.name, "mountPath": self.path} | ({"readOnly": True} if self.read_only else {})
+
+
+DRIVER = (
+    DriverPath("ascend-driver", "/usr/local/Ascend/driver", "Directory"),
+    DriverPath("ascend-dcmi", "/usr/local/dcmi", "Directory"),
+    DriverPath("npu-smi", "/usr/local/bin/npu-smi", "File"),
+    DriverPath("npu-log", "/var/log/npu", "DirectoryOrCreate", read_only=False),
+)
+"""What ascend-docker-runtime would mount, and the folder of the driver's log."""
 
 
 def environment(accelerator: Accelerator, uid: str) -> dict[str, str]:
     """The environment variables a container with this accelerator gets; `uid` is the object's."""
-    return accelerator.env | ({"JOB_ID": uid} if accelerator.needs_job_id else {})
+    return accelerator.env | ({"JOB_ID": uid} if accelerator.is_ascend else {})

@@ -168,9 +168,10 @@ class Accelerator(Model):
     )
 
     type: Literal["Ascend910", "CPU"] = "Ascend910"
-    """Ascend910: one card, resource huawei.com/Ascend910. CPU: none. Default: Ascend910."""
+    """Ascend910: one card, resource huawei.com/Ascend910 or the operator's setting. CPU: none. Default: Ascend910."""
     virtual_device: Literal[VIRTUAL_DEVICES] | None = None  # type: ignore[valid-type]
-    """One vNPU in place of the card, by its AI cores, resource huawei.com/Ascend910-2c and so on. Default: none."""
+    """One vNPU in place of the card, by its AI cores, resource huawei.com/Ascend910-2c and so on, or the operator's
+    setting. Default: none."""
 
 
 class Quality(Model):
@@ -241,7 +242,7 @@ class BertFinetuneSpec(Model):
     ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=MAX_SECONDS)] = None
     """Seconds after the end until Jobs and pods are deleted; the object stays. Default: none, they are kept."""
     scheduling: Scheduling | None = None
-    """How the pods are placed. Default: the cluster's ways."""
+    """How the pods are placed. Default: the operator's settings, else the cluster's ways."""
     trainer: Trainer | None = None
     """The trainer's container. Default: the operator's settings."""
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import aiohttp
 from kubernetes.aio import client, config
 
-from bertfinetune_operator import contract
+from bertfinetune_operator import contract, naming
 from bertfinetune_operator.errors import (
     ClusterError,
     ConflictError,
@@ -38,7 +38,8 @@ MAX_LOG_BYTES = 262_144
 """Most that is read of a log: a line may have any length."""
 
 JSON = "application/json"
-MERGE_PATCH = "application/merge-patch+json"
+PATCHES = {"patch": "application/merge-patch+json", "apply": "application/apply-patch+yaml"}
+"""Content types of the two kinds of patch; JSON is YAML, too."""
 
 
 class Resource(NamedTuple):
@@ -60,6 +61,7 @@ JOBS = Resource("batch", "v1", "jobs")
 PODS = Resource("", "v1", "pods")
 EVENTS = Resource("events.k8s.io", "v1", "events")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies")
 POD_GROUPS = Resource("scheduling.volcano.sh", "v1beta1", "podgroups")
 
 
@@ -120,6 +122,12 @@ class Cluster:
         body = {"metadata": {"resourceVersion": meta["resourceVersion"]}, "status": status}
         return await self._object("patch", BERTFINETUNES.path(meta["namespace"], meta["name"], "status"), body=body)
 
+    async def apply_network_policy(self, policy: Manifest) -> None:
+        """Create a NetworkPolicy, or make the one of its name like it; raise RefusedError."""
+        meta = policy["metadata"]
+        path = NETWORK_POLICIES.path(meta["namespace"], meta["name"])
+        await self._request("apply", path, {"fieldManager": naming.MANAGER, "force": "true"}, policy)
+
     async def create_event(self, event: Manifest) -> None:
         """Create an event; one that exists already is the same one."""
         try:
@@ -164,7 +172,7 @@ class Cluster:
     ) -> bytes:
         """The one request: by the client's own connection and credentials, without its models of every kind."""
         code, began = "error", perf_counter()
-        headers = {"Accept": JSON, "Content-Type": MERGE_PATCH if verb == "patch" else JSON}
+        headers = {"Accept": JSON, "Content-Type": PATCHES.get(verb, JSON)}
         try:
             request = await self._api.param_serialize(
                 METHODS[verb], path, None, query, headers, body, auth_settings=["BearerToken"]
@@ -195,7 +203,15 @@ class Cluster:
         return await self._object("update", LEASES.path(meta["namespace"], meta["name"]), body={**lease, "spec": spec})
 
 
-METHODS = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "apply": "PATCH",
+    "delete": "DELETE",
+}
 
 
 def _error(status: int, retry_after: str, body: bytes) -> ClusterError:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from bertfinetune_operator.api import BertFinetune
-from bertfinetune_operator.jobs import Manifest, build_job
+from bertfinetune_operator.jobs import Manifest, build_job, cards_by_hand
 from bertfinetune_operator.observe import JobView, Object, Observed, Question
 from bertfinetune_operator.policy import attempts, cleanup, deadlines, ending, node_loss, suspend, watching
 from bertfinetune_operator.record import advance, merge_patch, rejected, with_duration
@@ -70,18 +70,26 @@ def decide(raw: Object, observed: Observed, settings: Settings, now: datetime) -
     try:
         obj = BertFinetune.model_validate(raw)
     except ValidationError as error:
-        new = rejected(current, raw["metadata"].get("generation", 1), _sentence(error), now)
-        return Decision(status_patch=_patch(recorded, new, now), is_urgent=True, events=events_of(current, new))
+        return _rejection(raw, current, _sentence(error), now)
     run = Run(obj, current, observed, now)
     verdict = next(verdict for policy in POLICIES if (verdict := policy(run)))
     if verdict.ask:
         return Decision(ask=verdict.ask)
+    if verdict.create and (cards := cards_by_hand(obj, settings)):
+        sentence = f"spec.trainer.resources: remove {', '.join(cards)}, which spec.accelerator.type sets"
+        return _rejection(raw, current, sentence, now)
     new = advance(run, verdict)
     create = build_job(obj, new, settings) if verdict.create else None
     patch = None if new == current else _patch(recorded, new, now)
     failed = new.last_failure != current.last_failure  # its pod may be gone in a moment
     urgent = new.phase in FINISHED or failed or bool(verdict.delete)
     return Decision((), create, patch, urgent, events_of(current, new), verdict.delete, verdict.wake_at)
+
+
+def _rejection(raw: Object, current: BertFinetuneStatus, sentence: str, now: datetime) -> Decision:
+    new = rejected(current, raw["metadata"].get("generation", 1), sentence, now)
+    patch = _patch(raw.get("status") or {}, new, now)
+    return Decision(status_patch=patch, is_urgent=True, events=events_of(current, new))
 
 
 def _patch(recorded: Object, new: BertFinetuneStatus, now: datetime) -> dict[str, Any]:

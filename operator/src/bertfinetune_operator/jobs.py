@@ -1,10 +1,11 @@
 """The Job of an attempt: a pure function from object, status and settings to manifest."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from bertfinetune_operator import accelerator, contract, naming
+from bertfinetune_operator import accelerator, contract, naming, scheduling
 from bertfinetune_operator.api import BertFinetune, Uri, Volume
-from bertfinetune_operator.pods import Trainer
+from bertfinetune_operator.pods import Scheduling, Trainer
 from bertfinetune_operator.recipe import training_of
 from bertfinetune_operator.settings import Settings
 from bertfinetune_operator.status import BertFinetuneStatus
@@ -16,10 +17,6 @@ TRAINER_UID = 65532
 
 TERMINATION_GRACE_SECONDS = 120
 """Time a stopped trainer has to finish its step and save a checkpoint."""
-
-
-VOLCANO = "volcano"
-"""Name of Volcano's scheduler."""
 
 KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"
 VOLCANO_QUEUE = "scheduling.volcano.sh/queue-name"
@@ -38,7 +35,7 @@ def build_job(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings)
 
     It has one pod and does not retry failures, since an attempt is one try; it does replace a pod that was disrupted.
     """
-    meta = obj.metadata
+    meta, placement = obj.metadata, scheduling.effective(obj.spec, settings)
     labels = naming.child_labels(meta.name, meta.uid, status.attempt)
     owner = {
         "apiVersion": naming.API_VERSION,
@@ -48,7 +45,8 @@ def build_job(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings)
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    template_meta: Manifest = {"labels": labels}
+    downloads = {naming.LABEL_DOWNLOADS: "true"} if obj.spec.model.source.uri or obj.spec.data.source.uri else {}
+    template_meta: Manifest = {"labels": labels | downloads}
     annotations: dict[str, str] = dict(SCRAPE) if settings.scrape_annotations else {}
     job_meta: Manifest = {
         "name": naming.job_name(meta.name, meta.uid, status.attempt),
@@ -60,21 +58,25 @@ def build_job(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings)
         "backoffLimit": 0,
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": _pod_failure_policy(),
-        "template": {"metadata": template_meta, "spec": _pod_spec(obj, status, settings)},
+        "template": {"metadata": template_meta, "spec": _pod_spec(obj, status, settings, placement)},
     }
-    scheduling = obj.spec.scheduling
-    if scheduling and scheduling.queue:
-        if (
-            scheduling.scheduler_name == VOLCANO
-        ):  # it makes a PodGroup of the Job's pods and asks their Job for its size
+    if placement.queue:
+        if placement.scheduler_name == scheduling.VOLCANO:  # its PodGroup of the pods takes its size from the Job
             job_meta["annotations"] = {VOLCANO_GROUP_SIZE: "1"}
-            annotations[VOLCANO_QUEUE] = scheduling.queue
+            annotations[VOLCANO_QUEUE] = placement.queue
         else:  # Kueue sets suspend to false when there is room for the Job, and to true to preempt it
-            job_meta["labels"] = labels | {KUEUE_QUEUE: scheduling.queue}
+            job_meta["labels"] = labels | {KUEUE_QUEUE: placement.queue}
             spec["suspend"] = True
     if annotations:
         template_meta["annotations"] = annotations
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": job_meta, "spec": spec}
+
+
+def cards_by_hand(obj: BertFinetune, settings: Settings) -> list[str]:
+    """The cards that spec.trainer.resources names; the CRD knows only those of huawei.com."""
+    resources = obj.spec.trainer and obj.spec.trainer.resources
+    named = {*(resources.requests or ()), *(resources.limits or ())} if resources else set()
+    return sorted(settings.cards & named)
 
 
 def _pod_failure_policy() -> Manifest:
@@ -90,9 +92,8 @@ def _pod_failure_policy() -> Manifest:
     }
 
 
-def _pod_spec(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings) -> Manifest:
+def _pod_spec(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings, placement: Scheduling) -> Manifest:
     trainer = obj.spec.trainer or Trainer()
-    scheduling = obj.spec.scheduling
     pod: Manifest = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
@@ -112,17 +113,28 @@ def _pod_spec(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings)
             _volume("data", obj.spec.data.source),
             _volume("output", obj.spec.output),
             {"name": "tmp", "emptyDir": {}},
+            *(part.volume() for part in _driver(obj, settings)),
         ],
     }
     if fetchers := _fetchers(obj, trainer, settings):
         pod["initContainers"] = fetchers
     if status.avoided_nodes:
         pod["affinity"] = {"nodeAffinity": _away_from(status.avoided_nodes)}
-    if trainer.image_pull_secrets:
-        pod["imagePullSecrets"] = [secret.model_dump() for secret in trainer.image_pull_secrets]
-    if scheduling:
-        pod |= scheduling.model_dump(by_alias=True, exclude_none=True, exclude={"queue"})
-    return pod
+    if secrets := _image_pull_secrets(trainer, settings):
+        pod["imagePullSecrets"] = [{"name": name} for name in secrets]
+    return pod | placement.model_dump(by_alias=True, exclude_none=True, exclude={"queue"})
+
+
+def _image_pull_secrets(trainer: Trainer, settings: Settings) -> Iterable[str]:
+    if trainer.image_pull_secrets is None:
+        return settings.trainer_image_pull_secrets
+    return [secret.name for secret in trainer.image_pull_secrets]
+
+
+def _driver(obj: BertFinetune, settings: Settings) -> Iterable[accelerator.DriverPath]:
+    """What the pod itself must mount of the Ascend driver; mostly that is done for it."""
+    is_ascend = accelerator.ACCELERATORS[obj.spec.accelerator.type].is_ascend
+    return accelerator.DRIVER if is_ascend and settings.ascend_driver == "hostPath" else ()
 
 
 def _away_from(nodes: list[str]) -> Manifest:
@@ -184,8 +196,9 @@ def _container(obj: BertFinetune, status: BertFinetuneStatus, trainer: Trainer, 
     device = accelerator.ACCELERATORS[obj.spec.accelerator.type]
     common = _common(obj, trainer, settings)
     resources = common["resources"]
-    if limits := accelerator.limits(device, obj.spec.accelerator.virtual_device):
-        resources["limits"] = resources.get("limits", {}) | limits
+    if device.is_ascend:  # Kubernetes takes the limit as the request
+        card = settings.card(obj.spec.accelerator.virtual_device)
+        resources["limits"] = resources.get("limits", {}) | {card: "1"}
     env = [{"name": name, "value": value} for name, value in accelerator.environment(device, obj.metadata.uid).items()]
     return common | {
         "name": contract.CONTAINER_NAME,
@@ -197,6 +210,7 @@ def _container(obj: BertFinetune, status: BertFinetuneStatus, trainer: Trainer, 
             _mount("data", contract.DATA_PATH, obj.spec.data.source, read_only=True),
             _mount("output", contract.OUTPUT_PATH, obj.spec.output, read_only=False),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # a path in the container
+            *(part.mount() for part in _driver(obj, settings)),
         ],
     }
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from bertfinetune_operator import contract, naming
-from bertfinetune_operator.status import Failure, Progress, Result, progress_summary
+from bertfinetune_operator.status import Failure, Progress, Result, printable, progress_summary
 
 Object = Mapping[str, Any]
 
@@ -287,7 +287,7 @@ def _json(text: str) -> dict[str, Any]:
 
 def _tail(text: str) -> str:
     """The end of a text: there a traceback has its cause."""
-    return text.strip()[-MAX_MESSAGE:]
+    return printable(text.strip()[-MAX_MESSAGE:])
 
 
 def _time(text: str | None) -> datetime | None:

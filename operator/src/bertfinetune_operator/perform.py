@@ -12,9 +12,11 @@ from bertfinetune_operator.errors import ClusterError, ConflictError, NotFoundEr
 from bertfinetune_operator.index import Entry, Index, Key
 from bertfinetune_operator.jobs import Manifest
 from bertfinetune_operator.metrics import Metrics
+from bertfinetune_operator.network import NetworkPolicies
 from bertfinetune_operator.observe import Object, Question
 from bertfinetune_operator.queue import WorkQueue
 from bertfinetune_operator.settings import Settings
+from bertfinetune_operator.status import printable
 
 SETTLE_SECONDS = 1.0
 LONGEST_SETTLE_SECONDS = 60.0
@@ -56,6 +58,7 @@ class Reconciler:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._network_policies = NetworkPolicies(cluster, settings.trainer_network_policies, clock)
         self._changed: dict[Key, float] = {}
         """Since when a changed status waits to be written, in seconds of the clock."""
 
@@ -92,7 +95,8 @@ class Reconciler:
     async def _answer(self, namespace: str, question: Question) -> str:
         match question.kind:
             case "log":
-                return await self._cluster.log_tail(namespace, question.name, question.part, MAX_LOG_TAIL)
+                log = await self._cluster.log_tail(namespace, question.name, question.part, MAX_LOG_TAIL)
+                return printable(log)
             case "warning":
                 return await self._cluster.newest_warning(namespace, question.part)
             case "podgroup":
@@ -101,6 +105,7 @@ class Reconciler:
     async def _create(self, key: Key, entry: Entry, obj: Object, job: Manifest) -> None:
         """Create a Job, or find the one an earlier pass created: its name holds the object's uid and the attempt."""
         try:
+            await self._network_policies.ensure(key.namespace)  # before there is a pod that they are for
             created = await self._cluster.create_job(job)
         except ConflictError:
             created = await self._cluster.get_job(job["metadata"]["namespace"], job["metadata"]["name"])

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from bertfinetune_operator.accelerator import RESERVED_ENV, RESERVED_RESOURCES
+from bertfinetune_operator.accelerator import RESERVED_ENV, VENDOR
 from bertfinetune_operator.model import DnsName, Model, cel, rules
 
 
@@ -44,13 +44,14 @@ class Scheduling(Model):
     """How the pods are placed."""
 
     scheduler_name: DnsName | None = None
-    """Scheduler that places the pods, for instance volcano. Default: the cluster's."""
+    """Scheduler that places the pods, for instance volcano. Default: the operator's setting, else the cluster's."""
     queue: DnsName | None = None
-    """Queue the run waits in: Volcano's if schedulerName is volcano, else Kueue's LocalQueue. Default: none."""
+    """Queue the run waits in: Volcano's if the scheduler is volcano, else Kueue's LocalQueue. Default: the operator's
+    setting, else none."""
     priority_class_name: DnsName | None = None
     """PriorityClass of the pods. Default: the cluster's."""
     node_selector: Annotated[dict[str, Annotated[str, Field(max_length=63)]] | None, Field(max_length=32)] = None
-    """Labels a node must have. Default: none."""
+    """Labels a node must have, beside those that the operator's settings ask for. Default: none."""
     tolerations: Annotated[list[Toleration] | None, Field(max_length=32)] = None
     """Taints the pods tolerate. Default: none."""
 
@@ -79,8 +80,8 @@ Quantities = Annotated[
         max_length=16,
         json_schema_extra=rules(
             cel(
-                f"self.all(name, !(name in {list(RESERVED_RESOURCES)}))",
-                f"cards are set by spec.accelerator.type: remove {', '.join(RESERVED_RESOURCES)}",
+                f"self.all(name, !name.startsWith('{VENDOR}'))",
+                f"cards are set by spec.accelerator.type: remove what begins with {VENDOR}",
             )
         ),
     ),
@@ -114,7 +115,7 @@ class Trainer(Model):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
     """When the image is pulled. Default: Kubernetes' rule (Always for :latest, else IfNotPresent)."""
     image_pull_secrets: Annotated[list[SecretName] | None, Field(max_length=16)] = None
-    """Secrets with the registry's credentials. Default: none."""
+    """Secrets with the registry's credentials. Default: the operator's setting, else none."""
     resources: Resources | None = None
     """CPU and memory. Default: none set."""
     env: Annotated[

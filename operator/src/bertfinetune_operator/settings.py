@@ -2,47 +2,70 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import AfterValidator, BeforeValidator, Json, TypeAdapter, ValidationError
+
+from bertfinetune_operator.accelerator import VIRTUAL_DEVICES
 from bertfinetune_operator.errors import SettingsError
 
 PREFIX = "BERTFINETUNE_"
-NAMESPACE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+NAMESPACE = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+NAME = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+RESOURCE = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 
 
-def _bool(text: str) -> bool:
-    try:
-        return {"true": True, "false": False}[text.lower()]
-    except KeyError:
-        raise ValueError("neither true nor false") from None
+def _fits(pattern: str, otherwise: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{text!r} is {otherwise}")
+        return text
+
+    return AfterValidator(check)
 
 
-def _namespaces(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(filter(None, (name.strip() for name in text.split(",")))))
-    if wrong := [name for name in names if not NAMESPACE.fullmatch(name)]:
-        raise ValueError(f"{wrong[0]!r} is not the name of a namespace")
-    return names
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
 
 
-PARSERS: dict[object, Callable[[str], object]] = {
-    str: str,
-    int: int,
-    float: float,
-    bool: _bool,
-    tuple[str, ...]: _namespaces,
-}
+Namespace = Annotated[str, _fits(NAMESPACE, "not the name of a namespace: use lower-case letters, digits and -")]
+Name = Annotated[str, _fits(NAME, "not the name of an object: use lower-case letters, digits, - and .")]
+NameOrNone = Annotated[
+    str, _fits(f"({NAME})?", "not a name: use lower-case letters, digits, - and ., or leave it empty")
+]
+Resource = Annotated[str, _fits(RESOURCE, "no extended resource: write domain/name, such as huawei.com/Ascend910")]
+Share = Literal[VIRTUAL_DEVICES]  # type: ignore[valid-type]  # a tuple of literals, known at run time
+Labels = Json[dict[str, str]]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Each field is the environment variable BERTFINETUNE_<FIELD IN CAPITALS>."""
+    """Each field is the environment variable BERTFINETUNE_<FIELD IN CAPITALS>; lists have commas, maps are JSON."""
 
     trainer_image_ascend910: str
     """Trainer image for spec.accelerator.type Ascend910."""
     trainer_image_cpu: str
     """Trainer image for spec.accelerator.type CPU."""
+    trainer_image_pull_secrets: Annotated[tuple[Name, ...], BeforeValidator(_split)] = ()
+    """Secrets with which images are pulled where spec.trainer.imagePullSecrets is not set, in the run's namespace."""
+    trainer_node_selector_ascend910: Labels = field(default_factory=dict)
+    """Labels a node must have for Ascend910; what spec.scheduling.nodeSelector says of the same label wins."""
+    trainer_node_selector_cpu: Labels = field(default_factory=dict)
+    """The same for CPU."""
+    ascend_resource: Resource = "huawei.com/Ascend910"
+    """Extended resource of a card."""
+    ascend_virtual_devices: Json[dict[Share, Resource]] = field(default_factory=dict)
+    """Extended resources of shares of a card, where they are not <ascend_resource>-<share>."""
+    ascend_driver: Literal["runtime", "hostPath"] = "runtime"
+    """Who mounts the Ascend driver: the container runtime, or the pod itself by hostPath volumes."""
+    default_scheduler_name: NameOrNone = ""
+    """Scheduler of runs whose spec.scheduling.schedulerName is not set; empty means the cluster's."""
+    default_queue: NameOrNone = ""
+    """Queue of runs whose spec.scheduling.queue is not set: Volcano's if default_scheduler_name is volcano, else
+    Kueue's."""
     health_port: int = 8080
     """Port of the liveness endpoint /healthz."""
     metrics_port: int = 9090
@@ -53,8 +76,10 @@ class Settings:
     """Seconds between two looks at a running trainer's progress."""
     scrape_annotations: bool = False
     """Whether trainer pods carry prometheus.io/scrape annotations, for a Prometheus without PodMonitors."""
-    watch_namespaces: tuple[str, ...] = ()
-    """Namespaces to serve, separated by commas; none means all of them, which takes rights in the whole cluster."""
+    trainer_network_policies: Json[dict[Name, dict[str, Any]]] = field(default_factory=dict)
+    """Specs of NetworkPolicies, by name, to apply in each namespace where a Job is created. Set by the chart."""
+    watch_namespaces: Annotated[tuple[Namespace, ...], BeforeValidator(_split)] = ()
+    """Namespaces to serve; none means all of them, which takes rights in the whole cluster."""
     watch_timeout: float = 70.0
     """Seconds without an event or a bookmark (the API server sends one a minute) after which a watch is begun anew.
     After three times as many, /healthz fails."""
@@ -70,14 +95,14 @@ class Settings:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read the settings; raise SettingsError naming the variable that is missing or cannot be read."""
-        values: dict[str, object] = {}
-        for field in fields(cls):
-            variable = PREFIX + field.name.upper()
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            variable = PREFIX + setting.name.upper()
             if variable in environ:
-                values[field.name] = _parse(variable, environ[variable], PARSERS[field.type])
-            elif field.default is MISSING:
+                values[setting.name] = _parse(variable, environ[variable], setting.type)
+            elif setting.default is MISSING and setting.default_factory is MISSING:
                 raise SettingsError(f"{variable} is not set: set it to the trainer's image")
-        settings = cls(**values)  # type: ignore[arg-type]  # each was parsed as its field's type
+        settings = cls(**values)
         if settings.leader_election and not settings.namespace:
             raise SettingsError(f"{PREFIX}NAMESPACE is not set: leader election needs a namespace for its Lease")
         return settings
@@ -86,9 +111,26 @@ class Settings:
         """The default trainer image for a value of spec.accelerator.type."""
         return {"Ascend910": self.trainer_image_ascend910, "CPU": self.trainer_image_cpu}[accelerator_type]
 
+    def trainer_node_selector(self, accelerator_type: str) -> dict[str, str]:
+        """The labels that a node must have for a value of spec.accelerator.type."""
+        selectors = {"Ascend910": self.trainer_node_selector_ascend910, "CPU": self.trainer_node_selector_cpu}
+        return selectors[accelerator_type]
 
-def _parse(variable: str, text: str, parse: Callable[[str], object]) -> object:
+    def card(self, share: str | None = None) -> str:
+        """The extended resource of a card, or of a share of one (spec.accelerator.virtualDevice)."""
+        if share is None:
+            return self.ascend_resource
+        return self.ascend_virtual_devices.get(share, f"{self.ascend_resource}-{share}")
+
+    @property
+    def cards(self) -> frozenset[str]:
+        """The extended resources of cards and of all their shares."""
+        return frozenset(map(self.card, (None, *VIRTUAL_DEVICES)))
+
+
+def _parse(variable: str, text: str, kind: Any) -> Any:
     try:
-        return parse(text)
-    except ValueError as error:
-        raise SettingsError(f"{variable}={text!r}: {error}") from error
+        return TypeAdapter(kind).validate_python(text)
+    except ValidationError as error:
+        why = "; ".join(part["msg"].removeprefix("Value error, ") for part in error.errors())
+        raise SettingsError(f"{variable}={text!r}: {why}") from error

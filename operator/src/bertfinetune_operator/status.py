@@ -4,7 +4,7 @@ from datetime import datetime
 from math import isfinite
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from bertfinetune_operator.model import Model
 
@@ -19,6 +19,29 @@ def _finite(value: object) -> object:
 Number = Annotated[float | None, BeforeValidator(_finite)]
 """A measured number; a NaN loss is no number, and the API server takes none."""
 
+
+def _int64(value: int) -> int:
+    if not -(2**63) <= value < 2**63:
+        raise ValueError("more than 64 bits: the API server takes no such integer")
+    return value
+
+
+Integer = Annotated[int, AfterValidator(_int64)]
+"""A count that a trainer reports."""
+
+
+def printable(text: str) -> str:
+    """The text with a replacement character for what could steer the reader's terminal: escapes, bells, bidi marks.
+
+    Line breaks and tabs stay; a carriage return, which progress bars use, becomes a line break.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in lines)
+
+
+Text = Annotated[str, AfterValidator(printable)]
+"""What a trainer says: its image may be anybody's."""
+
 FINISHED: frozenset[str] = frozenset({"Succeeded", "Failed"})
 
 
@@ -30,15 +53,15 @@ def progress_summary(step: int, total: int, percent: int) -> str:
 class Progress(Model):
     """How far the running attempt has come."""
 
-    step: int
+    step: Integer
     """Training steps done."""
-    total_steps: int
+    total_steps: Integer
     """Training steps planned."""
-    percent: int
+    percent: Integer
     """Share of the steps done, 0 to 100."""
     summary: str
     """Steps done, planned and their share, for instance "143/343 (41%)"."""
-    eta_seconds: int | None = None
+    eta_seconds: Integer | None = None
     """Seconds until training ends at the present speed."""
     loss: Number = None
     """Training loss of the newest step reported."""
@@ -51,7 +74,7 @@ class Result(Model):
 
     collapsed: bool
     """Whether the run learned nothing, although it ended without an error."""
-    collapse_reason: str | None = None
+    collapse_reason: Text | None = None
     """What shows that it collapsed."""
     accuracy: Number = None
     """Share of the evaluation examples classified correctly, 0 to 1; none for STS-B. MNLI: of the matched ones."""
@@ -73,13 +96,13 @@ class Result(Model):
     """Training throughput, in sentence pairs per second."""
     duration_seconds: Number = None
     """Duration of the training, in seconds."""
-    steps: int | None = None
+    steps: Integer | None = None
     """Training steps done."""
-    seed: int | None = None
+    seed: Integer | None = None
     """Seed the run used."""
-    backend: str | None = None
+    backend: Text | None = None
     """What computed it: npu, npu-simulated or cpu."""
-    checkpoint: str | None = None
+    checkpoint: Text | None = None
     """Final checkpoint in the output volume, relative to its root."""
 
 

@@ -16,11 +16,10 @@ from bert_trainer.download_source import (
     OpenAt,
     RefusedError,
     Stream,
-    TransientError,
     check_status,
+    failure_of,
     first_byte,
     nothing_after,
-    reason_of,
 )
 
 MAX_REDIRECTS = 5
@@ -53,7 +52,7 @@ def _answer(session: requests.Session, url: str, start: int) -> requests.Respons
     except ValueError:  # InvalidURL and InvalidSchema of requests, and the standard library's own
         raise RefusedError("leads to an address that is neither http:// nor https://; correct the URL") from None
     except requests.RequestException as error:
-        raise TransientError(reason_of(error)) from None
+        raise failure_of(error) from None
 
 
 def _stream(response: requests.Response, start: int) -> Stream:
@@ -72,7 +71,7 @@ def _chunks(raw: Any) -> Iterator[bytes]:
     try:
         yield from raw.stream(CHUNK_BYTES, decode_content=False)
     except urllib3.exceptions.HTTPError as error:
-        raise TransientError(reason_of(error)) from None
+        raise failure_of(error) from None
 
 
 def _number(text: str) -> Optional[int]:

@@ -21,9 +21,9 @@ from bert_trainer.download_source import (
     Stream,
     TransientError,
     check_status,
+    failure_of,
     first_byte,
     nothing_after,
-    reason_of,
 )
 from bert_trainer.errors import BadConfigError
 
@@ -89,7 +89,7 @@ def _end_or_raise(error: BaseException, start: int) -> Stream:
         raise RefusedError("is no name that a bucket or an object can have; correct the URL") from None
     answer = getattr(error.__cause__ or error, "response", None)
     if answer is None:
-        raise TransientError(reason_of(error)) from None
+        raise failure_of(error) from None
     status = answer["ResponseMetadata"]["HTTPStatusCode"]
     if start and status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return nothing_after(start)
@@ -101,4 +101,4 @@ def _chunks(store: s3fs.S3FileSystem, body: Any) -> Iterator[bytes]:
     try:
         yield from iter(lambda: sync(store.loop, body.read, CHUNK_BYTES), b"")
     except FAILURES as error:
-        raise TransientError(reason_of(error)) from None
+        raise failure_of(error) from None

@@ -8,6 +8,8 @@ import http
 import re
 from typing import Callable, ContextManager, Iterator, NamedTuple, Optional
 
+from bert_trainer.download_guard import ForbiddenAddressError
+
 CHUNK_BYTES = 256 << 10
 CONNECT_SECONDS, SILENT_SECONDS = 10, 30  # how long to wait for a connection, and for the next byte
 PASSING_STATUSES = (408, 425, 429)  # and all from 500
@@ -66,6 +68,12 @@ def check_status(status: int, detail: str = "") -> None:
         raise TransientError(answer)
     permission = "make the object readable, check the access key, or renew the URL"
     raise RefusedError("{}; {}".format(answer, permission if status in NEEDS_PERMISSION else "correct the URL"))
+
+
+def failure_of(error: BaseException) -> Exception:
+    """Returns what to raise for a library's error: RefusedError where the way was barred here, else TransientError."""
+    barred = any(isinstance(cause, ForbiddenAddressError) for cause in _causes(error))
+    return RefusedError(reason_of(error) + "; correct the URL") if barred else TransientError(reason_of(error))
 
 
 def reason_of(error: BaseException) -> str:

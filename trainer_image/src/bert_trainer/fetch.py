@@ -14,6 +14,7 @@ from bert_trainer import contract, result
 from bert_trainer.__main__ import attempt, termination_log
 from bert_trainer.config import FlagParser
 from bert_trainer.download import MAX_OBJECT_BYTES, MismatchError, OversizeError, download, open_source, share
+from bert_trainer.download_guard import guard_connections
 from bert_trainer.download_source import RefusedError, TransientError, public
 from bert_trainer.errors import (
     BadConfigError,
@@ -48,6 +49,7 @@ def main(arguments: List[str]) -> int:
     output.setFormatter(_Discreet("%(asctime)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[output])
     log.setLevel(logging.INFO)
+    guard_connections()
     for number in SIGNALS:
         signal.signal(number, _interrupt)
     outcome, exit_code = attempt(lambda: fetch(parse(arguments)))

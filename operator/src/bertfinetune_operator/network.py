@@ -1,0 +1,47 @@
+"""The trainers' network policies, put into each namespace where there are trainers: a chart cannot know which."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from bertfinetune_operator import naming
+from bertfinetune_operator.cluster import Cluster
+from bertfinetune_operator.errors import RefusedError
+from bertfinetune_operator.jobs import Manifest
+
+APPLY_AGAIN = timedelta(minutes=10)
+"""A namespace that was deleted and made anew, or whose policy somebody has changed, gets it again after this time."""
+
+
+class NetworkPolicies:
+    """Applies the policies of `specs`, by name, where they have not been applied for a while."""
+
+    def __init__(self, cluster: Cluster, specs: Mapping[str, Mapping[str, Any]], clock: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._specs = specs
+        self._clock = clock
+        self._applied: dict[str, datetime] = {}
+        """When they were last applied, by namespace."""
+
+    async def ensure(self, namespace: str) -> None:
+        """See to it that pods which are created in the namespace now are under the policies; raise ClusterError."""
+        now = self._clock()
+        if namespace in self._applied and now < self._applied[namespace] + APPLY_AGAIN:
+            return
+        for name, spec in self._specs.items():
+            try:
+                await self._cluster.apply_network_policy(network_policy(namespace, name, spec))
+            except RefusedError as refusal:
+                remedy = "let the operator apply it, or install the chart with networkPolicy.enabled=false"
+                raise RefusedError(f"network policy {name}: {refusal}; {remedy}") from refusal
+        self._applied[namespace] = now
+
+
+def network_policy(namespace: str, name: str, spec: Mapping[str, Any]) -> Manifest:
+    """The NetworkPolicy of this spec in a namespace. It belongs to no object: other runs there are under it, too."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": namespace, "labels": {naming.LABEL_MANAGED_BY: naming.MANAGER}},
+        "spec": spec,
+    }

@@ -1,0 +1,27 @@
+"""Who places a run's pods, and in which queue it waits: the object's own word, else the operator's settings. Pure."""
+
+from bertfinetune_operator.api import BertFinetuneSpec
+from bertfinetune_operator.pods import Scheduling
+from bertfinetune_operator.settings import Settings
+
+VOLCANO = "volcano"
+"""Name of Volcano's scheduler. Every other scheduler leaves queues to Kueue."""
+
+
+def effective(spec: BertFinetuneSpec, settings: Settings) -> Scheduling:
+    """What spec.scheduling comes to.
+
+    The default queue is one of the default scheduler's: a run that leaves Volcano for another scheduler, or the other
+    way round, is in no queue unless it names one.
+    """
+    own = spec.scheduling or Scheduling()
+    scheduler = own.scheduler_name or settings.default_scheduler_name
+    has_default_queue = (scheduler == VOLCANO) == (settings.default_scheduler_name == VOLCANO)
+    node_selector = settings.trainer_node_selector(spec.accelerator.type) | (own.node_selector or {})
+    return own.model_copy(
+        update={
+            "scheduler_name": scheduler or None,
+            "queue": own.queue or (settings.default_queue if has_default_queue else "") or None,
+            "node_selector": node_selector or None,
+        }
+    )

@@ -1,0 +1,103 @@
+"""What a site's own settings make of a run, on a real API server: names, queue, driver, and what changes of them do."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.layout import PROJECT
+from golden import builders as make
+from operator_process import Operator
+from operator_process.installed import installed_operators_paused
+from operator_process.played import Run
+
+pytestmark = pytest.mark.cluster
+
+Raw = dict[str, Any]
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
+CARD = "example.com/npu"
+
+
+@pytest.fixture
+def run(kubectl: Kubectl, namespace: str) -> Iterator[Run]:
+    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD}")
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/bertfinetunes.bertfinetune.dev")
+    with installed_operators_paused(kubectl):
+        yield Run(kubectl, namespace)
+
+
+def test_a_run_waits_for_the_sites_card_in_the_sites_queue_and_a_change_of_both_leaves_it_there(
+    kubeconfig: str, run: Run, tmp_path: Path
+) -> None:
+    site = Operator(
+        kubeconfig,
+        tmp_path / "site.log",
+        watch_namespaces=run.namespace,
+        ascend_resource=CARD,
+        default_queue="team",
+        trainer_image_pull_secrets="registry",
+    )
+    site.start()
+    folder = {"hostPath": {"path": "/srv"}}  # a claim that is missing would be all that the scheduler speaks of
+    places = {"model": {"source": folder}, "data": {"source": folder}, "output": folder}
+    run.create(scheduling={"nodeSelector": {}}, **places)
+    run.becomes(phase="Queued", reason="Queued")
+    (job,) = run.items("jobs")
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"
+    assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    run.patch("job", job["metadata"]["name"], {"spec": {"suspend": False}})
+    status = run.becomes(phase="Pending", reason="Unschedulable")
+    assert f"Insufficient {CARD}" in status["message"]
+    assert site.stop() == 0
+
+    (before,) = run.items("jobs")
+    others = {"default_scheduler_name": "volcano", "trainer_image_ascend910": "other"}
+    other = Operator(kubeconfig, tmp_path / "other.log", watch_namespaces=run.namespace, **others)
+    other.start()
+    run.change(backoffLimit=7)  # something to decide again about
+    run.becomes(observedGeneration=2)
+    (after,) = run.items("jobs")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["spec"] == before["spec"]
+    assert run.get()["status"]["phase"] == "Pending"
+    assert other.stop() == 0
+
+
+def test_cards_by_hand_are_refused_in_the_sites_own_words(kubeconfig: str, run: Run, tmp_path: Path) -> None:
+    operator = Operator(kubeconfig, tmp_path / "log", watch_namespaces=run.namespace, ascend_resource=CARD)
+    operator.start()
+    run.create(trainer={"resources": {"limits": {f"{CARD}-4c": 2}}})
+    status = run.becomes(phase="Failed", reason="InvalidSpec")
+    assert status["message"].startswith(f"spec.trainer.resources: remove {CARD}-4c, which spec.accelerator.type sets")
+    assert run.items("jobs") == []
+    assert operator.stop() == 0
+
+
+DRIVER = '"ascend-driver", "ascend-dcmi", "npu-smi", "npu-log"'
+
+
+@pytest.mark.parametrize(
+    ("level", "case", "objection"),
+    [
+        ("restricted", "minimal", None),
+        ("restricted", "queued-downloads", None),
+        ("restricted", "site", f'restricted volume types (volumes {DRIVER} use restricted volume type "hostPath")'),
+        ("baseline", "site", f"hostPath volumes (volumes {DRIVER})"),
+        ("privileged", "site", None),
+    ],
+)
+def test_a_driver_by_host_path_is_all_that_takes_a_privileged_namespace(
+    kubectl: Kubectl, namespace: str, level: str, case: str, objection: str | None
+) -> None:
+    kubectl("label", "namespace", namespace, f"pod-security.kubernetes.io/enforce={level}")
+    template = yaml.safe_load((make.GOLDEN / "job" / f"{case}.yaml").read_text())["spec"]["template"]
+    pod = {"apiVersion": "v1", "kind": "Pod"} | template
+    pod["metadata"] |= {"name": case, "namespace": namespace}
+    done = kubectl("create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(pod))
+    assert done.stderr.partition('PodSecurity "')[2].partition(": ")[2].strip() == (objection or "")
+    assert (done.returncode == 0) == (objection is None), done.stderr
