@@ -1,0 +1,62 @@
+"""What no test runs as it stands, each with the reason: the one table. A row without a use fails test_exceptions.py."""
+
+PAGES: dict[str, str] = {
+    "operator/docs/air-gap.md": "tests/release/test_air_gap.py follows this page, from the archive alone",
+}
+
+NEEDS: dict[str, str] = {
+    "ascend": "needs an Ascend card, its driver and Ascend Hub's image; the options of `docker run` are looked at",
+}
+"""By the word after `needs=` at a code block."""
+
+COMMANDS: dict[str, str] = {
+    r"npu-smi info.*": "needs an Ascend card and its driver",
+    r"docker build trainer_image/": "the tests build this Dockerfile with buildah: tests/cluster/images.py",
+    r"kubectl delete crd .*": "deletes the runs of every test; tests/chart/test_crd_cluster.py does it elsewhere",
+    r"kubectl -n bertfinetune-system top pod POD.*": "needs metrics-server, which the test cluster does not have",
+    r"kubectl apply -f device_plugin/daemonset.yaml": "tests/demo/stack.py applies it with the image it has built",
+    r"PYTHONPATH=(device_plugin|tests) python -m \S+": "needs a kubelet's sockets; tests/ascend_sim starts it",
+    r"uv python install": "tests/setup/python.sh does this where no CPython 3.7 is found",
+}
+"""By pattern of the whole command."""
+
+MAKE: dict[str, str] = {
+    "accuracy": "minutes of training; tests/trainer/test_bench.py tests its parts",
+    "accuracy-base": "half an hour of training",
+    "bench-operator": "minutes of load; tests/bench_operator runs it with few objects",
+    "bench-trainer": "half an hour of training; tests/trainer/test_bench.py tests its parts",
+    "bundle": "minutes; tests/release makes one",
+    "chart-package": "tests/chart makes one",
+    "clean": "deletes what the tests run with",
+    "cluster-down": "the tests' fixture ends with it",
+    "cluster-up": "the tests' fixture begins with it",
+    "dashboards-shots": "takes a browser; `make test-monitoring` asks the same queries",
+    "demo": "half an hour on a fresh machine; tests/e2e takes the same steps",
+    "e2e": "runs this test",
+    "generate": "`make lint` runs it",
+    "images": "minutes; tests/release builds them",
+    "lint": "`make test` runs it",
+    "lock": "changes files, after the newest packages",
+    "setup-dev": "makes the environment that this test runs in",
+    "test": "runs this test",
+    "test-chart": "`make test` runs its parts",
+    "test-docs": "runs this test",
+    "test-release": "`make test` runs its parts",
+    "test-monitoring": "`make test` runs its parts",
+    "test-operator": "`make test` runs it",
+    "test-trainer": "`make test` runs it",
+}
+"""Targets that take long or are running already: `make -n` shows that they exist and that their arguments are taken."""
+
+SERVING: dict[str, str] = {
+    r"kubectl .*port-forward .*": "Forwarding from",
+    r"kubectl .*--watch": "mrpc",
+    r"tensorboard .*": "TensorBoard 1.15",
+    r".* -m bertfinetune_operator": "Initial authentication",
+}
+"""Commands that end only with Ctrl-C, and what they print until then."""
+
+REFUSED: dict[str, int] = {
+    r".* --model_name=bert-large-uncased .*": 66,  # the trainer sees that other weights lie there
+}
+"""Commands that end with this exit code here."""

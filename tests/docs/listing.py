@@ -1,0 +1,15 @@
+"""The commands that no test runs as they stand, with the reason, and how many are run: `python -m docs.listing`."""
+
+from docs import exceptions
+from docs.commands import all_commands
+
+if __name__ == "__main__":
+    commands = all_commands()
+    listed = [(c, why) for c in commands if (why := c.exception or exceptions.MAKE.get(c.make_target, ""))]
+    for command, why in listed:
+        how = "not run" if command.exception else "make -n"
+        print(f"{how}  {command.page}:{command.line}  {command.text.splitlines()[0]}: {why}")
+    pages = {command.page for command in commands}
+    print(
+        f"{len(commands)} commands in {len(pages)} pages, of which {len(commands) - len(listed)} are run as they stand"
+    )

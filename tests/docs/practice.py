@@ -1,0 +1,65 @@
+"""Doing what a page says: each command in the way that fits it, and what was wrong with it."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from docs import exceptions
+from docs.commands import Block, Command, look_up
+from docs.shell import Done, Shell
+
+SERVING_SECONDS = 10
+FIND = '-c "import sys, importlib.util as u; sys.exit(u.find_spec(sys.argv[1]) is None)" {0}'
+MODULE_EXISTS = f"python {FIND} || python3.11 {FIND}"  # the trainer's Python, else the operator's
+
+Fill = Callable[[Command], str]
+"""The command with what there is in the place of the page's placeholders."""
+
+
+def follow(page_blocks: Iterable[Block], shell: Shell, fill: Fill, after: Callable[[Command], None]) -> list[str]:
+    """Run the commands in order, as a reader would, each block from the project's root; what was wrong with them.
+
+    `after` is told of each command once it has run.
+    """
+    problems = []
+    for block in page_blocks:
+        shell.go_home()
+        for command in block:
+            if not command.exception:
+                problems += _problems(command, shell, fill)
+                after(command)
+    return problems
+
+
+def _problems(command: Command, shell: Shell, fill: Fill) -> Iterator[str]:
+    done, expected = perform(command, shell, fill)
+    place = f"{command.page}:{command.line}: {command.text}"
+    if done.status != expected:
+        yield f"{place}\nends with {done.status}: {done.output[-2000:]}"
+    elif line := missing_line(command.output, done.output):
+        yield f"{place}\nthe page shows {line!r}, and this was printed: {done.output[-4000:]}"
+
+
+def perform(command: Command, shell: Shell, fill: Fill) -> tuple[Done, int]:
+    """What came of it, and the exit status that it should have."""
+    text = fill(command)
+    if command.is_a_name:
+        is_module = command.words[0] == "python"
+        return shell.run(MODULE_EXISTS.format(command.words[2]) if is_module else f"{text} --help"), 0
+    if command.make_target in exceptions.MAKE:
+        return shell.run(text.replace("make ", "make --dry-run ", 1)), 0
+    words = look_up(exceptions.SERVING, command.text)
+    if words is not None:
+        done = shell.serve(text, SERVING_SECONDS)
+        return done if words in done.output else done._replace(status=-1), 124
+    return shell.run(text), look_up(exceptions.REFUSED, command.text) or 0
+
+
+def missing_line(shown: str, printed: str) -> str:
+    """The first line of what a page shows that was not printed, numbers aside; `...` stands for any lines."""
+    shapes = {shape(line) for line in printed.splitlines()}
+    return next((line for line in shown.splitlines() if line.strip(" .") and shape(line) not in shapes), "")
+
+
+def shape(line: str) -> str:
+    """A line without what changes from time to time: numbers and the width of gaps."""
+    return " ".join(re.sub(r"\d+(\.\d+)?(e-?\d+)?", "#", line).split())

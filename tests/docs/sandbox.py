@@ -1,0 +1,68 @@
+"""A copy of the project where commands may leave something behind: its folders are new, its files are links."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from cluster.layout import CACHE, PROJECT
+from demo.mrpc import SAMPLE
+
+TRAINER = PROJECT / ".build/venv/trainer/bin"
+PROGRAMS = (TRAINER, PROJECT / ".build/venv/dev/bin", PROJECT / ".build/bin")
+
+OWN = (PROJECT, PROJECT / "trainer_image", PROJECT / "trainer_image/test", PROJECT / ".build")
+"""Folders that the copy has of its own, with links to what is in them."""
+
+MODELS = ("minilm", "BertBase_ckpt", "BertLarge_ckpt")
+"""Folders with weights that the pages name: in their place stands a model of two layers, which trains in seconds."""
+
+WRITE_MODELS = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import small_bert
+small_bert.CONFIG = small_bert.BertConfig(**dict(small_bert.CONFIG.__dict__, max_position_embeddings=128))
+for name in sys.argv[2:]:
+    folder = pathlib.Path(name)
+    folder.mkdir()
+    small_bert.write_model(folder)
+"""
+
+
+def make(folder: Path) -> Path:
+    """Make the copy in an empty folder, with weights and pairs where the pages look for them."""
+    _link(PROJECT, folder)
+    test = folder / "trainer_image/test"
+    models = [test / name for name in MODELS]
+    subprocess.run([TRAINER / "python", "-c", WRITE_MODELS, PROJECT / "tests/trainer", *models], check=True)
+    write_pairs(test / "glue_data/MRPC", train=64, dev=32)
+    weights = CACHE / "weights"  # real ones, which are made once a machine
+    weights.mkdir(parents=True, exist_ok=True)
+    (folder / "weights").symlink_to(weights)
+    (folder / ".build/accuracy").mkdir()
+    return folder
+
+
+def write_pairs(folder: Path, *, train: int, dev: int) -> None:
+    """Write the first pairs of the project's sample as MRPC's three files; the test set is dev without its labels."""
+    folder.mkdir(parents=True)
+    for name, rows in (("train.tsv", train), ("dev.tsv", dev)):
+        lines = (SAMPLE / name).read_text(encoding="utf-8-sig").splitlines()[: rows + 1]
+        (folder / name).write_text("\n".join(lines) + "\n")
+    unlabelled = [line.partition("\t")[2] for line in lines]
+    indexed = [f"{number}\t{line}" for number, line in enumerate(unlabelled[1:])]
+    (folder / "test.tsv").write_text("\n".join([f"index\t{unlabelled[0]}", *indexed]) + "\n")
+
+
+def environment() -> dict[str, str]:
+    """The environment of somebody who has what the pages ask for: the programs, and nothing else."""
+    kept = {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME") if name in os.environ}
+    return kept | {"PATH": ":".join([*map(str, PROGRAMS), os.environ["PATH"]])}
+
+
+def _link(source: Path, folder: Path) -> None:
+    for entry in source.iterdir():
+        if entry in OWN:
+            (folder / entry.name).mkdir()
+            _link(entry, folder / entry.name)
+        else:
+            (folder / entry.name).symlink_to(entry)

@@ -1,0 +1,111 @@
+"""The commands that need a cluster, page by page, with the operator that the tests have installed and some runs."""
+
+import functools
+import hashlib
+import re
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chart.helm import CHART
+from cluster import images
+from cluster.layout import CONTAINERD_SOCKET, KUBECONFIG, NODE_IP
+from demo import stack
+from demo.target import Target
+from docs import sandbox
+from docs.commands import Block, Command, blocks
+from docs.example import Example
+from docs.markdown import Code, codes, pages
+from docs.practice import follow
+from docs.shell import Shell
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+REGISTRY = "registry.example.com/bertfinetune"
+VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+IMAGES = {"operator": images.OPERATOR, "trainer-ascend910": images.TRAINER_ASCEND_SIM, "trainer-cpu": images.TRAINER}
+
+
+def there(page: str) -> list[Block]:
+    """The blocks of which a command needs a cluster."""
+    return [block for block in blocks(page) if any(command.is_for_cluster for command in block)]
+
+
+def deletes_a_run(page: str) -> bool:
+    return any("delete bft" in command.text for block in there(page) for command in block)
+
+
+PAGES = sorted((page for page in pages() if there(page)), key=deletes_a_run)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Where pods can download some pairs, and their checksum."""
+    folder = tmp_path_factory.mktemp("archive")
+    sandbox.write_pairs(folder / "MRPC", train=96, dev=48)
+    with tarfile.open(folder / "MRPC.tar", "w") as tar:
+        tar.add(folder / "MRPC", arcname="MRPC")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer((NODE_IP, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield (
+            f"http://{NODE_IP}:{server.server_port}/MRPC.tar",
+            hashlib.sha256((folder / "MRPC.tar").read_bytes()).hexdigest(),
+        )
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def example(installed: Target, archive: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    """The runs that the pages speak of, and the images under the names that the pages give them."""
+    for name, image in IMAGES.items():
+        ctr = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", "images", "tag", "--force"]
+        subprocess.run([*ctr, image.reference(), f"{REGISTRY}/{name}:{VERSION}"], check=True, capture_output=True)
+    example = Example(installed, *archive)
+    example.prepare(tmp_path_factory.mktemp("pairs"))
+    yield example
+    example.leave()
+
+
+@pytest.mark.usefixtures("prometheus_operator")
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of(page: str, example: Example, copy: Path) -> None:
+    example.restore()
+    for code in codes(page):
+        if name := re.match(r"# ([\w-]+\.yaml)\n", code.text):
+            (copy / name[1]).write_text(code.text)
+    changes_release = any(is_of_release(command) for block in there(page) for command in block)
+
+    def after(command: Command) -> None:
+        if "helm uninstall" in command.text:
+            stack.install(example.target)
+        elif is_of_release(command):
+            example.settle()
+
+    try:
+        with Shell(copy, sandbox.environment() | {"KUBECONFIG": str(KUBECONFIG)}) as shell:
+            problems = follow(there(page), shell, example.fill, after)
+    finally:
+        if changes_release:
+            stack.install(example.target)
+    assert "\n".join(problems) == ""
+
+
+def is_of_release(command: Command) -> bool:
+    """Whether it changes what Helm has installed."""
+    return bool(re.search(r"helm (upgrade|rollback|uninstall|install) .", command.text, re.DOTALL))
+
+
+MANIFESTS = [code for page in pages() for code in codes(page) if code.info == "yaml" and "\nkind: " in code.text]
+
+
+@pytest.mark.parametrize("code", MANIFESTS, ids=lambda code: f"{code.page}:{code.line}")
+def test_a_manifest_on_a_page(code: Code, installed: Target, namespace: str) -> None:
+    create = ("create", f"--namespace={namespace}", "--dry-run=server", "--validate=strict", "--filename=-")
+    done = installed.kubectl.run(*create, stdin=code.text, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
