@@ -53,7 +53,7 @@ kubectl: ## run kubectl on that cluster: make kubectl ARGS="get bft -A"
 
 ##@ Test
 .PHONY: test lint fmt test-operator test-trainer test-monitoring test-chart test-docs test-release e2e
-test: lint test-trainer test-operator e2e ## everything: linters, unit and property tests, real API server, end to end on a real kubelet
+test: lint test-trainer test-operator e2e ## everything but test-release: linters, unit and property tests, real API server, end to end on a real kubelet
 	@echo "make test: all of lint, test-trainer, test-operator and e2e passed"
 
 lint: setup-dev setup-trainer setup-chart ## formatters, linters, types, layers, drift of generated files, Dockerfiles, chart
@@ -94,11 +94,10 @@ test-release: setup-trainer setup-cluster setup-release ## the images that ship 
 	@$(DEV_PYTHON) -m pytest -m "not cluster" tests/release
 	@$(CLUSTER_PYTHON) -m pytest -m cluster tests/release
 
-e2e: setup-monitoring setup-chart setup-release ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
-	@tests/setup/apt-packages.sh skopeo ipset # ipset for kube-router, which enforces network policies
-	@$(DOCKER)
+e2e: setup-monitoring setup-chart ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
+	@tests/setup/apt-packages.sh ipset # for kube-router, which enforces network policies
 	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin registry kwok kube-router
-	@$(CLUSTER_PYTHON) -m pytest -m cluster --ignore=tests/bench_operator
+	@$(CLUSTER_PYTHON) -m pytest -m cluster --ignore=tests/bench_operator --ignore=tests/release
 	@$(DEV_PYTHON) -m pytest -m cluster tests/bench_operator # apart: it starts a control plane of its own
 
 ##@ Measure

@@ -22,7 +22,7 @@ RELEASED_OPERATOR = Image("operator-released", RELEASED.parent, (".",), parent=i
 RUN: Raw = {"accelerator": {"type": "CPU"}, "quality": {"onCollapse": "Accept"}}
 SHORT = {"numTrainEpochs": 0.25, "trainBatchSize": 16, "evalBatchSize": 16}
 """A dozen steps, which learn nothing."""
-MINUTE = SHORT | {"numTrainEpochs": 6}
+MINUTE = SHORT | {"numTrainEpochs": 4}
 """Longer than an upgrade."""
 
 

@@ -41,7 +41,7 @@ MAKE: dict[str, str] = {
     "test": "runs this test",
     "test-chart": "`make test` runs its parts",
     "test-docs": "runs this test",
-    "test-release": "`make test` runs its parts",
+    "test-release": "a quarter of an hour of building images, before a release",
     "test-monitoring": "`make test` runs its parts",
     "test-operator": "`make test` runs it",
     "test-trainer": "`make test` runs it",
