@@ -22,8 +22,8 @@ RELEASED_OPERATOR = Image("operator-released", RELEASED.parent, (".",), parent=i
 RUN: Raw = {"accelerator": {"type": "CPU"}, "quality": {"onCollapse": "Accept"}}
 SHORT = {"numTrainEpochs": 0.25, "trainBatchSize": 16, "evalBatchSize": 16}
 """A dozen steps, which learn nothing."""
-MINUTE = SHORT | {"numTrainEpochs": 4}
-"""Longer than an upgrade."""
+STEPS_IN_AN_EPOCH = 45
+LONGER_THAN_AN_UPGRADE = 45  # seconds; an upgrade takes about ten
 
 
 @pytest.fixture
@@ -80,7 +80,9 @@ def test_runs_do_not_notice_what_becomes_of_the_release(prepared: Target) -> Non
     start(prepared, "resumed", training=SHORT, suspend=True)
     early = succeeds(prepared, "early")
 
-    start(prepared, "upgraded", training=MINUTE)
+    epochs = LONGER_THAN_AN_UPGRADE * 1000 / early["status"]["result"]["msPerStep"] / STEPS_IN_AN_EPOCH
+    lasting = SHORT | {"numTrainEpochs": round(epochs, 2)}
+    start(prepared, "upgraded", training=lasting)
     job = trains(prepared, "upgraded")
     BEFORE.do("upgrade", CHART, *present)
     assert support.get(prepared, RUNS, "upgraded")["status"]["phase"] == "Running"
@@ -88,15 +90,15 @@ def test_runs_do_not_notice_what_becomes_of_the_release(prepared: Target) -> Non
     assert_never_restarted(prepared, upgraded, job)
 
     BEFORE.do("rollback", "1", "--wait")
-    start(prepared, "orphaned", training=MINUTE)
+    start(prepared, "orphaned", training=lasting)
     job = trains(prepared, "orphaned")
     BEFORE.do("uninstall", "--wait")
     orphaned = support.get(prepared, RUNS, "orphaned")
     assert orphaned["status"]["phase"] == "Running"
 
     AFTER.do("install", CHART, "--take-ownership", *present, program="helm4")
-    assert_never_restarted(prepared, succeeds(prepared, "orphaned"), job)
     change = ("patch", "bft", "resumed", "--type=merge", '--patch={"spec": {"suspend": false}}')
     prepared.kubectl.run(f"--namespace={RUNS}", *change)
+    assert_never_restarted(prepared, succeeds(prepared, "orphaned"), job)
     succeeds(prepared, "resumed")
     assert [support.get(prepared, RUNS, name) for name in ("early", "upgraded")] == [early, upgraded]
