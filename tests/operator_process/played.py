@@ -101,7 +101,7 @@ class Run:
                 pod["metadata"]["name"]
                 for pod in self.items("pods")
                 if pod["status"]["phase"] == "Pending"
-                and pod["metadata"]["labels"]["bertfinetune.dev/attempt"] == str(attempt)
+                and pod["metadata"]["labels"].get("bertfinetune.dev/attempt") == str(attempt)
             ]
             return bool(names)
 
