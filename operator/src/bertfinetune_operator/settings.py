@@ -31,6 +31,13 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (part.strip() for part in text.split(",")))))
 
 
+def _bool(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("neither true nor false")
+    return text.lower() == "true"
+
+
+Bool = Annotated[bool, BeforeValidator(_bool)]
 Namespace = Annotated[str, _fits(NAMESPACE, "not the name of a namespace: use lower-case letters, digits and -")]
 Name = Annotated[str, _fits(NAME, "not the name of an object: use lower-case letters, digits, - and .")]
 NameOrNone = Annotated[
@@ -74,7 +81,7 @@ class Settings:
     """Objects reconciled at the same time; a worker mostly waits for the API server."""
     progress_interval: float = 3.0
     """Seconds between two looks at a running trainer's progress."""
-    scrape_annotations: bool = False
+    scrape_annotations: Bool = False
     """Whether trainer pods carry prometheus.io/scrape annotations, for a Prometheus without PodMonitors."""
     trainer_network_policies: Json[dict[Name, dict[str, Any]]] = field(default_factory=dict)
     """Specs of NetworkPolicies, by name, to apply in each namespace where a Job is created. Set by the chart."""
@@ -83,7 +90,7 @@ class Settings:
     watch_timeout: float = 70.0
     """Seconds without an event or a bookmark (the API server sends one a minute) after which a watch is begun anew.
     After three times as many, /healthz fails."""
-    leader_election: bool = False
+    leader_election: Bool = False
     """Whether several replicas run, of which one leads and the others stand by. Set by the chart."""
     namespace: str = ""
     """Namespace of the Lease by which they elect the leader."""
