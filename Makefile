@@ -87,12 +87,13 @@ test-chart: setup-monitoring setup-chart ## the chart by Helm 3 and 4: lint, uni
 	@$(DEV_PYTHON) -m pytest -m "not cluster" tests/chart
 	@$(CLUSTER_PYTHON) -m pytest -m cluster tests/chart
 
-test-release: setup-trainer setup-cluster setup-release ## the images that ship and the bundle: built twice, their SBOMs, and an installation from the bundle alone
+test-release: setup-trainer setup-cluster setup-release ## the images that ship and the bundle: built twice, their SBOMs, an installation from the bundle alone; then the pages' long commands
 	@tests/setup/apt-packages.sh skopeo
 	@$(DOCKER)
 	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin registry
 	@$(DEV_PYTHON) -m pytest -m "not cluster" tests/release
-	@$(CLUSTER_PYTHON) -m pytest -m cluster tests/release
+	@$(CLUSTER_PYTHON) -m pytest -m cluster --ignore=tests/release/test_commands.py tests/release
+	@$(DEV_PYTHON) -m pytest tests/release/test_commands.py # apart: some of these commands start a cluster of their own
 
 e2e: setup-monitoring setup-chart ## the real API server and kubelet: admission, operator, simulated cards, a whole fine-tuning
 	@tests/setup/apt-packages.sh ipset # for kube-router, which enforces network policies

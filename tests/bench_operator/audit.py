@@ -26,6 +26,7 @@ class Entry:
 
     user: str
     call: Call
+    namespace: str
     name: str
     code: int
     received: datetime
@@ -49,6 +50,7 @@ def parse(raw: Raw) -> Entry | None:
     return Entry(
         user=raw["user"]["username"],
         call=Call(raw["verb"], resource),
+        namespace=target.get("namespace", ""),
         name=target.get("name", ""),
         code=raw.get("responseStatus", {}).get("code", 0),
         received=datetime.fromisoformat(raw["requestReceivedTimestamp"]),

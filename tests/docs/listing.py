@@ -7,7 +7,8 @@ if __name__ == "__main__":
     commands = all_commands()
     listed = [(c, why) for c in commands if (why := c.exception or exceptions.MAKE.get(c.make_target, ""))]
     for command, why in listed:
-        how = "not run" if command.exception else "make -n"
+        release = "before a release" if command.make_target in exceptions.LONG else "make -n"
+        how = "not run" if command.exception else release
         print(f"{how}  {command.page}:{command.line}  {command.text.splitlines()[0]}: {why}")
     pages = {command.page for command in commands}
     print(

@@ -25,13 +25,13 @@ def follow(page_blocks: Iterable[Block], shell: Shell, fill: Fill, after: Callab
         shell.go_home()
         for command in block:
             if not command.exception:
-                problems += _problems(command, shell, fill)
+                problems += wrong(command, *perform(command, shell, fill))
                 after(command)
     return problems
 
 
-def _problems(command: Command, shell: Shell, fill: Fill) -> Iterator[str]:
-    done, expected = perform(command, shell, fill)
+def wrong(command: Command, done: Done, expected: int) -> Iterator[str]:
+    """What differs from the page; `expected` is the exit status."""
     place = f"{command.page}:{command.line}: {command.text}"
     if done.status != expected:
         yield f"{place}\nends with {done.status}: {done.output[-2000:]}"
@@ -51,7 +51,12 @@ def perform(command: Command, shell: Shell, fill: Fill) -> tuple[Done, int]:
     if words is not None:
         done = shell.serve(text, SERVING_SECONDS)
         return done if words in done.output else done._replace(status=-1), 124
-    return shell.run(text), look_up(exceptions.REFUSED, command.text) or 0
+    return shell.run(text), exit_status(command)
+
+
+def exit_status(command: Command) -> int:
+    """The one that a command should end with here."""
+    return look_up(exceptions.REFUSED, command.text) or 0
 
 
 def missing_line(shown: str, printed: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from cluster.layout import CACHE, PROJECT
@@ -33,13 +34,18 @@ def make(folder: Path) -> Path:
     _link(PROJECT, folder)
     test = folder / "trainer_image/test"
     models = [test / name for name in MODELS]
-    subprocess.run([TRAINER / "python", "-c", WRITE_MODELS, PROJECT / "tests/trainer", *models], check=True)
+    write_models(models)
     write_pairs(test / "glue_data/MRPC", train=64, dev=32)
     weights = CACHE / "weights"  # real ones, which are made once a machine
     weights.mkdir(parents=True, exist_ok=True)
     (folder / "weights").symlink_to(weights)
     (folder / ".build/accuracy").mkdir()
     return folder
+
+
+def write_models(folders: Iterable[Path]) -> None:
+    """Make each folder, with a model of two layers in it."""
+    subprocess.run([TRAINER / "python", "-c", WRITE_MODELS, PROJECT / "tests/trainer", *folders], check=True)
 
 
 def write_pairs(folder: Path, *, train: int, dev: int) -> None:

@@ -115,7 +115,9 @@ def test_it_uses_every_right_it_has_and_needs_no_other(operator: Operator, kubec
     run.becomes(phase="Suspended")
     until(lambda: not run.items("jobs"), operator.log.read_text)
     assert used() == granted(kubectl) - WITHOUT_A_REQUEST
-    assert [entry for entry in entries() if entry.code == 403] == []
+    # Namespaces of other tests may be on their way out; there the API server refuses whatever is new, whoever asks.
+    refused = [entry for entry in entries() if entry.code == 403 and entry.namespace in ("", SYSTEM, run.namespace)]
+    assert refused == []
 
 
 def entries() -> list[audit.Entry]:
