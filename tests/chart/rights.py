@@ -31,7 +31,7 @@ SERVED = {
     "create events.k8s.io/events",
     "get scheduling.volcano.sh/podgroups",
 }
-POLICIES = {f"{verb} networking.k8s.io/networkpolicies bert-trainer bert-downloads" for verb in ("create", "patch")}
+POLICIES = {f"{verb} networking.k8s.io/networkpolicies bert-downloads bert-trainer" for verb in ("create", "patch")}
 LEASES = {
     "get coordination.k8s.io/leases op",
     "update coordination.k8s.io/leases op",

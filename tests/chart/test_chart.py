@@ -13,6 +13,7 @@ from bertfinetune_operator.api import BertFinetune
 from bertfinetune_operator.leader import ATTEMPT_SECONDS
 from bertfinetune_operator.settings import NAME, RESOURCE, Settings
 from chart.helm import CHART, Objects, Raw, helm, render, sets, template
+from docs.commands import is_whole
 
 DEFAULTS: Raw = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: Raw = json.loads((CHART / "values.schema.json").read_text())
@@ -221,6 +222,21 @@ def test_the_longest_release_name_fits() -> None:
         ({"resources.limits.memory": True}, "/resources/limits/memory': got boolean, want number or string"),
         ({"image.pullSecrets": ["A"]}, "/image/pullSecrets/0': 'A' does not match"),
         ({"crds.keep": "yes"}, "/crds/keep': got string, want boolean"),
+        ({"networkPolicy.enabled": "no"}, "/networkPolicy/enabled': got string, want boolean"),
+        (
+            {"networkPolicy.scrapers": [{"namespace": "a"}]},
+            "/scrapers/0': additional properties 'namespace' not allowed",
+        ),
+        ({"networkPolicy.scrapers": [{}]}, "/networkPolicy/scrapers/0': minProperties: got 0, want 1"),
+        ({"networkPolicy.apiServer.cidrs": ["10.0.0.1"]}, "/apiServer/cidrs/0': '10.0.0.1' does not match"),
+        ({"networkPolicy.apiServer.ports": []}, "/apiServer/ports': minItems: got 0, want 1"),
+        ({"networkPolicy.dnsPorts": [0]}, "/networkPolicy/dnsPorts/0': minimum: got 0, want 1"),
+        (
+            {"networkPolicy.downloads": [{"ipBlock": {"cidr": "10.0.0.0/8", "exclude": []}}]},
+            "/networkPolicy/downloads/0/ipBlock': additional properties 'exclude' not allowed",
+        ),
+        ({"networkPolicy.trainers": True}, "/networkPolicy': additional properties 'trainers' not allowed"),
+        ({"rbac.aggregate": True}, "/rbac': additional properties 'aggregate' not allowed"),
     ],
 )
 def test_bad_values_are_refused_by_name(values: Raw, words: str) -> None:
@@ -325,11 +341,13 @@ def test_the_notes_say_what_to_do_next(watched: list[str]) -> None:
     assert "kubectl -n system rollout status deployment/op\n" in notes
     assert "kubectl -n system logs deployment/op\n" in notes
     assert "trainer.images.ascend910 is bertfinetune/trainer-ascend910:" in notes  # nobody has said where it is
+    assert "image.repository is bertfinetune/operator, " in notes
     assert "trainer.images.cpu is" not in notes
     where = " -n research" if watched else ""
     assert f"kubectl{where} get bertfinetunes --watch\n" in notes
-    command, sample, _ = re.split("<<'END'\n|\n  END\n", notes, maxsplit=2)
-    assert command.endswith(f"kubectl{where} apply -f - ")
-    raw = yaml.safe_load(sample)
+    sample = re.search(rf"^kubectl{where} apply -f - <<'END'\n(.*?)^END\n", notes, re.MULTILINE | re.DOTALL)
+    assert sample
+    assert is_whole(sample[0])  # a shell that gets it as it is printed waits for no more
+    raw = yaml.safe_load(sample[1])
     raw["metadata"] |= {"namespace": "a", "uid": "b"}
     assert BertFinetune.model_validate(raw).spec.task == "MRPC"

@@ -1,5 +1,6 @@
 import json
 import math
+import unicodedata
 from typing import Any
 
 import pytest
@@ -85,8 +86,16 @@ def test_what_a_trainer_says_cannot_steer_a_terminal() -> None:
 @given(st.text())
 def test_printable_is_printable_and_stays_so(text: str) -> None:
     clean = printable(text)
-    assert all(character.isprintable() or character in "\n\t" for character in clean)
+    steering = [c for c in clean if unicodedata.category(c)[0] == "C" or unicodedata.category(c) in ("Zl", "Zp")]
+    assert set(steering) <= {"\n", "\t"}
     assert printable(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "text", ["\u6570\u636e\u3000\u9519\u8bef", "1\u202f000\u00a0pas", "\u0440\u0430\u0443\u043d\u0434 \u2192 3"]
+)
+def test_every_script_stays_as_it_is(text: str) -> None:
+    assert printable(text) == text
 
 
 @pytest.mark.parametrize("step", [2**63, -(2**63) - 1, 1e300])

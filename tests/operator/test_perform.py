@@ -76,6 +76,7 @@ class FakeCluster:
         return self.says["pod_group"]
 
     async def apply_network_policy(self, policy: dict[str, Any]) -> None:
+        await asyncio.sleep(0)  # others have their turn, as during a request
         self._call(f"apply_network_policy {policy['metadata']['namespace']}/{policy['metadata']['name']}")
 
     async def create_event(self, event: dict[str, Any]) -> None:
@@ -179,13 +180,38 @@ async def test_a_namespace_has_its_network_policies_before_its_first_job(
 
 async def test_network_policies_are_applied_once_and_again_after_a_while(cluster: FakeCluster, clock: Clock) -> None:
     policies = NetworkPolicies(cluster, {"trainer": {}, "downloads": {}}, clock)  # ty: ignore[invalid-argument-type]
-    for minutes, applied in ((0, APPLIED), (9, []), (2, APPLIED), (9, [])):  # a namespace may have been made anew
+    for minutes, applied in ((0, APPLIED), (9, []), (2, APPLIED), (9, [])):  # somebody may have changed them
         clock.now += timedelta(minutes=minutes)
         await policies.ensure("research")
         assert cluster.calls == applied, minutes
         del cluster.calls[:]
     await policies.ensure("teaching")
     assert cluster.calls == [call.replace("research", "teaching") for call in APPLIED]
+
+
+async def test_a_run_that_an_earlier_operator_began_is_under_the_policies_of_this_one(
+    cluster: FakeCluster, policed: Reconciler
+) -> None:
+    cluster.index.put(make.job())
+    await policed.reconcile(make.KEY)
+    assert [call for call in cluster.calls if call in (*APPLIED, "create_job")] == APPLIED
+
+
+async def test_a_namespace_that_may_have_been_made_anew_has_no_policies(
+    cluster: FakeCluster, policed: Reconciler
+) -> None:
+    await policed.reconcile(make.KEY)
+    cluster.index.discard(make.bertfinetune())
+    await policed.reconcile(make.KEY)
+    cluster.index.put(make.bertfinetune())
+    await policed.reconcile(make.KEY)
+    assert cluster.calls == [*APPLIED, "create_job", *APPLIED]
+
+
+async def test_workers_that_begin_together_apply_the_policies_once(cluster: FakeCluster, clock: Clock) -> None:
+    policies = NetworkPolicies(cluster, {"trainer": {}, "downloads": {}}, clock)  # ty: ignore[invalid-argument-type]
+    await asyncio.gather(*(policies.ensure("research") for _ in range(4)))
+    assert cluster.calls == APPLIED
 
 
 async def test_no_job_without_network_policies_and_the_refusal_says_what_to_do(

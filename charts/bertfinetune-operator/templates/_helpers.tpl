@@ -88,7 +88,7 @@ helm.sh/chart: {{ (first .).Chart.Name }}-{{ (first .).Chart.Version }}
 # create, patch: server-side apply of the trainers' policies, in namespaces that the chart cannot know.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  resourceNames: [bert-trainer, bert-downloads]
+  resourceNames: {{ include "bertfinetune-operator.appliedPolicies" . | fromYaml | keys | sortAlpha | toJson }}
   verbs: [create, patch]
 {{- end }}
 {{- end -}}

@@ -6,15 +6,17 @@ app.kubernetes.io/managed-by: bertfinetune-operator
 
 {{- /* Ports of name servers, whose addresses no chart knows: a service's, a node's, a link-local one of a cache. */ -}}
 {{- define "bertfinetune-operator.dnsPorts" -}}
+{{- range .Values.networkPolicy.dnsPorts }}
 - protocol: UDP
-  port: 53
+  port: {{ . }}
 - protocol: TCP
-  port: 53
+  port: {{ . }}
+{{- end }}
 {{- end -}}
 
 {{- /*
 The policies that each namespace with trainers needs, by name: a map of specs. The chart puts them into watchNamespaces;
-without these the operator applies them where it creates a Job.
+without these the operator applies them where there are runs.
 */ -}}
 {{- define "bertfinetune-operator.trainerPolicies" -}}
 trainer:
@@ -53,4 +55,12 @@ downloads:
       ports:
         - protocol: TCP
     {{- end }}
+{{- end -}}
+
+{{- /* Those that the operator applies, under the names that it may apply. */ -}}
+{{- define "bertfinetune-operator.appliedPolicies" -}}
+{{- range $name, $spec := include "bertfinetune-operator.trainerPolicies" . | fromYaml }}
+bert-{{ $name }}:
+  {{- toYaml $spec | nindent 2 }}
+{{- end }}
 {{- end -}}

@@ -1,5 +1,6 @@
 """The trainers' network policies, put into each namespace where there are trainers: a chart cannot know which."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from bertfinetune_operator.errors import RefusedError
 from bertfinetune_operator.jobs import Manifest
 
 APPLY_AGAIN = timedelta(minutes=10)
-"""A namespace that was deleted and made anew, or whose policy somebody has changed, gets it again after this time."""
+"""A namespace whose policy somebody has changed or deleted gets it again after this time."""
 
 
 class NetworkPolicies:
@@ -22,19 +23,25 @@ class NetworkPolicies:
         self._clock = clock
         self._applied: dict[str, datetime] = {}
         """When they were last applied, by namespace."""
+        self._lock = asyncio.Lock()
 
     async def ensure(self, namespace: str) -> None:
-        """See to it that pods which are created in the namespace now are under the policies; raise ClusterError."""
-        now = self._clock()
-        if namespace in self._applied and now < self._applied[namespace] + APPLY_AGAIN:
-            return
-        for name, spec in self._specs.items():
-            try:
-                await self._cluster.apply_network_policy(network_policy(namespace, name, spec))
-            except RefusedError as refusal:
-                remedy = "let the operator apply it, or install the chart with networkPolicy.enabled=false"
-                raise RefusedError(f"network policy {name}: {refusal}; {remedy}") from refusal
-        self._applied[namespace] = now
+        """See to it that the namespace's pods, present and future ones, are under the policies; raise ClusterError."""
+        async with self._lock:  # else each worker would apply them at the beginning of a burst
+            now = self._clock()
+            if namespace in self._applied and now < self._applied[namespace] + APPLY_AGAIN:
+                return
+            for name, spec in self._specs.items():
+                try:
+                    await self._cluster.apply_network_policy(network_policy(namespace, name, spec))
+                except RefusedError as refusal:
+                    remedy = "let the operator apply it, or install the chart with networkPolicy.enabled=false"
+                    raise RefusedError(f"network policy {name}: {refusal}; {remedy}") from refusal
+            self._applied[namespace] = now
+
+    def forget(self, namespace: str) -> None:
+        """Something in the namespace was deleted, and perhaps all of it: what is made there next has no policies."""
+        self._applied.pop(namespace, None)
 
 
 def network_policy(namespace: str, name: str, spec: Mapping[str, Any]) -> Manifest:

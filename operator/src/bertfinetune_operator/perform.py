@@ -70,6 +70,7 @@ class Reconciler:
         entry = self._index.get(key)
         if entry is None or entry.obj is None:
             self._changed.pop(key, None)
+            self._network_policies.forget(key.namespace)
             return None
         decision = await self._decide(key, entry, entry.obj)
         if decision.create:
@@ -79,6 +80,8 @@ class Reconciler:
         for job in decision.delete:
             await self._cluster.delete_job(key.namespace, job.name, job.uid)
             self._index.deleting(key, job)
+        if not entry.is_finished:  # a release before this one may have left policies that admit its own operator only
+            await self._network_policies.ensure(key.namespace)
         logs = {question: text for question, text in entry.answers.items() if question.kind == "log"}
         if logs != entry.answers and key not in self._changed and delay != 0.0:
             entry.answers = logs

@@ -1,5 +1,6 @@
 """The status of a BertFinetune: its record, which survives pods, Jobs and restarts of the operator."""
 
+import unicodedata
 from datetime import datetime
 from math import isfinite
 from typing import Annotated, Literal, get_args
@@ -33,10 +34,16 @@ Integer = Annotated[int, AfterValidator(_int64)]
 def printable(text: str) -> str:
     """The text with a replacement character for what could steer the reader's terminal: escapes, bells, bidi marks.
 
-    Line breaks and tabs stay; a carriage return, which progress bars use, becomes a line break.
+    Line breaks, tabs and every script's spaces stay; a carriage return, which progress bars use, becomes a line break.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in lines)
+    return "".join("\N{REPLACEMENT CHARACTER}" if _steers(c) else c for c in lines)
+
+
+def _steers(character: str) -> bool:
+    """Whether it is a control, format or unassigned character, or a separator of lines, and no line break or tab."""
+    is_shown = character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs"
+    return not is_shown
 
 
 Text = Annotated[str, AfterValidator(printable)]
