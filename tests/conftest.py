@@ -3,6 +3,7 @@
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,9 +14,10 @@ from cluster.processes import wait_until
 from demo import stack
 from demo.target import Target
 
-CRDS = PROJECT / ".build" / "crds"
-settings.register_profile("no deadline", deadline=None)  # a busy machine is no reason to fail
-settings.load_profile("no deadline")
+CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
+MONITORING_CRDS = PROJECT / ".build" / "crds"
+settings.register_profile("generous", deadline=5000)  # ms; a busy machine is no reason to fail
+settings.load_profile("generous")
 
 RunKubectl = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,7 +39,7 @@ def traces_of_the_cluster() -> list[str]:
         "/run/bertfinetune-cluster/": ["ps", "-eo", "args"],
         "/bertfinetune-cluster/": ["mount"],
         NODE_IP: ["ip", "address"],
-        "KUBE-": ["iptables-save"],
+        "KUBE-": ["sh", "-c", "iptables-save; ! command -v ipset >/dev/null || ipset list -name"],
     }
     seen = {
         mark: subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -54,15 +56,25 @@ def installed(target: Target) -> Target:
 
 
 @pytest.fixture(scope="module")
+def crd(target: Target) -> None:
+    """The API server serves the project's CRD."""
+    serve(target, CRD)
+
+
+@pytest.fixture(scope="module")
 def prometheus_operator(target: Target) -> Iterator[None]:
     """The Prometheus Operator's CRDs, without the operator."""
-    folder = f"--filename={CRDS}"
-    target.kubectl.run("apply", "--server-side", folder)
-    # kubectl wait gives up at once on an object that has no conditions yet
-    wait = ("wait", "--for=condition=Established", "--timeout=10s", folder)
-    assert wait_until(lambda: target.kubectl.run(*wait, check=False).returncode == 0, 30)
+    serve(target, MONITORING_CRDS)
     yield
-    target.kubectl.run("delete", folder)
+    target.kubectl.run("delete", f"--filename={MONITORING_CRDS}")
+
+
+def serve(target: Target, crds: Path) -> None:
+    """Apply the CRDs of a file or folder and wait until the API server serves them."""
+    target.kubectl.run("apply", "--server-side", "--force-conflicts", f"--filename={crds}")
+    # kubectl wait gives up at once on an object that has no conditions yet
+    wait = ("wait", "--for=condition=Established", "--timeout=10s", f"--filename={crds}")
+    assert wait_until(lambda: target.kubectl.run(*wait, check=False).returncode == 0, 30)
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,14 @@ def count(entries: Iterable[Entry]) -> Counter[Call]:
     return Counter(entry.call for entry in entries)
 
 
+def refused(entries: Iterable[Entry], *namespaces: str) -> list[Entry]:
+    """Requests in these namespaces ("" for none) that the API server forbade.
+
+    In a namespace on its way out, as those of tests before this one are, it forbids whatever is new, whoever asks.
+    """
+    return [entry for entry in entries if entry.code == 403 and entry.namespace in namespaces]
+
+
 def writes(calls: Mapping[Call, int]) -> int:
     """How many of the calls change something."""
     return sum(number for call, number in calls.items() if call.verb in WRITES)

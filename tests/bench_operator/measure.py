@@ -12,6 +12,7 @@ from bench_operator.results import ControlledRun, OurRun, Process, Restart, Run
 from bench_operator.usage import cpu_seconds, peak_resident_mb, resident_mb
 from cluster import processes
 from cluster.errors import ClusterError
+from cluster.layout import AUDIT_LOG
 from cluster.processes import Component
 
 QUIET_SECONDS = 4.0
@@ -39,7 +40,7 @@ def ours(count: int) -> OurRun:
         objects.check_children(jobs, _items(PODS), "pod")
         names = {finetune["metadata"]["uid"]: finetune["metadata"]["name"] for finetune in finetunes}
         owners = {job["metadata"]["name"]: names[str(objects.controller_of(job))] for job in jobs}
-        latencies = audit.latencies_ms(audit.read(plane.AUDIT_LOG), "bertfinetunes", "jobs", owners)
+        latencies = audit.latencies_ms(audit.read(AUDIT_LOG), "bertfinetunes", "jobs", owners)
         return OurRun(
             **vars(run), latencies_ms=latencies, scrape=scraping.measure(operator), restart=_restart(operator)
         )
@@ -88,7 +89,7 @@ def _restart(operator: Component) -> Restart:
 
 
 def _requests() -> list[Entry]:
-    return [entry for entry in audit.read(plane.AUDIT_LOG) if entry.user == plane.CONTROLLER]
+    return [entry for entry in audit.read(AUDIT_LOG) if entry.user == plane.CONTROLLER]
 
 
 def _until_quiet(component: Component) -> None:
@@ -104,7 +105,7 @@ def _until_quiet(component: Component) -> None:
 
 
 def _log_size() -> int:
-    return plane.AUDIT_LOG.stat().st_size if plane.AUDIT_LOG.exists() else 0
+    return AUDIT_LOG.stat().st_size if AUDIT_LOG.exists() else 0
 
 
 def _pid(component: Component) -> int:

@@ -11,10 +11,9 @@ from bench_operator.objects import CONFIG, NAMESPACE, RESULT, Raw, fake_node
 from bench_operator.usage import cpu_seconds
 from cluster import components, local, preflight, processes
 from cluster.errors import ClusterError
-from cluster.layout import BIN, KUBECONFIG, LOGS, PKI, STATE
+from cluster.layout import AUDIT_LOG, BIN, KUBECONFIG, LOGS, PKI, STATE
 from cluster.processes import Component
 
-AUDIT_LOG = LOGS / "audit.log"
 CONTROLLER = "bench-controller"
 """The user that the measured controller is: the audit log tells its requests by it."""
 CONTROLLER_KUBECONFIG = PKI / f"{CONTROLLER}.kubeconfig"

@@ -18,7 +18,7 @@ MOST_WRITES = 6
 
 def test_ten_objects_beside_the_floor() -> None:
     if local.is_up():
-        pytest.skip("the cluster is up, and the benchmark needs its addresses: `make cluster-down` first")
+        pytest.fail("the cluster is up, and the benchmark needs its addresses: `make cluster-down` first")
     done = subprocess.run(
         [sys.executable, "-m", "bench_operator", "--n=10", "--peer=no"],
         check=False,

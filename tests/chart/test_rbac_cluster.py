@@ -11,12 +11,11 @@ from cluster.layout import PROJECT
 from operator_process import until
 from operator_process.installed import service_account
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 SYSTEM = "kube-public"
 """A namespace that is there, for the release."""
-CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
 SAMPLE = PROJECT / "crds" / "samples" / "bertfinetune.yaml"
 
 ASKED = sorted(right for right in SERVED if "volcano" not in right)
@@ -68,12 +67,6 @@ def may(kubectl: Kubectl, user: str, right: str, namespace: str | None) -> bool:
     done = kubectl("auth", "can-i", verb, what, f"--subresource={sub}", where, f"--as={user}")
     assert done.stdout.strip() in ("yes", "no"), done.stderr
     return done.stdout.strip() == "yes"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _crd(kubectl: Kubectl) -> None:
-    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD}")
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/bertfinetunes.bertfinetune.dev")
 
 
 @pytest.fixture(scope="module")

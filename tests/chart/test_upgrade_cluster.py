@@ -28,17 +28,19 @@ LONGER_THAN_AN_UPGRADE = 45  # seconds; an upgrade takes about ten
 
 @pytest.fixture
 def prepared(target: Target) -> Iterator[Target]:
-    """The cluster with weights and data, and no operator."""
+    """The cluster with weights and data, and no operator; afterwards with the one that other tests count on."""
     SHARED.do("uninstall", "--ignore-not-found", "--wait")
-    support.prepare(target, RUNS, {"bert-weights": support.ensure_weights(), "mrpc-data": SAMPLE})
-    for release in (BEFORE, AFTER):
-        target.ensure_namespace(release.namespace)
-    yield target
-    for release in (BEFORE, AFTER):
-        release.do("uninstall", "--ignore-not-found", "--wait")
-    target.kubectl.run("delete", "namespace", RUNS, BEFORE.namespace, AFTER.namespace, "--wait=false")
-    SHARED.do("install", CHART, "--create-namespace", "--take-ownership", "--set=replicas=0")
-    stack.install(target)
+    try:
+        support.prepare(target, RUNS, {"bert-weights": support.ensure_weights(), "mrpc-data": SAMPLE})
+        for release in (BEFORE, AFTER):
+            target.ensure_namespace(release.namespace)
+        yield target
+    finally:
+        for release in (BEFORE, AFTER):
+            release.do("uninstall", "--ignore-not-found", "--wait")
+        target.kubectl.run("delete", "namespace", RUNS, BEFORE.namespace, AFTER.namespace, "--wait=false", check=False)
+        SHARED.do("install", CHART, "--create-namespace", "--take-ownership", "--set=replicas=0")
+        stack.install(target)
 
 
 def with_images(target: Target, operator: Image) -> list[str]:

@@ -21,7 +21,7 @@ def enforced() -> Iterator[None]:
     finally:
         processes.stop(router)
         _remove_chains()
-        _remove_sets()
+        remove_sets()
 
 
 def traces() -> list[str]:
@@ -48,7 +48,8 @@ def _sets() -> list[str]:
     return [name for name in names if name.startswith(("KUBE-SRC-", "KUBE-DST-"))]
 
 
-def _remove_sets() -> None:
+def remove_sets() -> None:
+    """Remove kube-router's sets of addresses, which outlive it."""
     for flag in ("flush", "destroy"):
         for name in _sets():
             subprocess.run(["ipset", flag, name], check=True, capture_output=True)

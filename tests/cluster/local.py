@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cluster import certificates, components, images, processes
+from cluster import certificates, components, firewall, images, processes
 from cluster.kubectl import Kubectl
 from cluster.layout import (
     API_URL,
@@ -163,6 +163,8 @@ def _remove_leftovers() -> None:
         subprocess.run(["umount", "--lazy", mount], check=False)
     for family in ("iptables", "ip6tables"):
         _remove_rules(family)
+    if shutil.which("ipset"):  # a test of network policies installs it, and may have been killed
+        firewall.remove_sets()
     subprocess.run(["ip", "address", "delete", f"{NODE_IP}/32", "dev", "lo"], check=False, capture_output=True)
     shutil.rmtree(RUN)
 

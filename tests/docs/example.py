@@ -64,10 +64,13 @@ class Example:
 
     def leave(self) -> None:
         """Delete all of it, and mend the card that a page has broken."""
-        self.target.kubectl.run("--namespace=kube-system", "exec", f"ds/{stack.DEVICE_PLUGIN}", "--", *MEND)
+        mended = self.target.kubectl.run(
+            "--namespace=kube-system", "exec", f"ds/{stack.DEVICE_PLUGIN}", "--", *MEND, check=False
+        )
         self.target.kubectl.run("uncordon", NODE_NAME)
-        self.target.kubectl.run("delete", f"--filename={STAND_INS}")
+        self.target.kubectl.run("delete", f"--filename={STAND_INS}", "--ignore-not-found")
         self.target.kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
+        assert mended.returncode == 0, mended.stderr
 
     def fill(self, command: Command) -> str:
         """The command with what there is in the place of the page's names."""

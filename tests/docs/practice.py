@@ -25,38 +25,44 @@ def follow(page_blocks: Iterable[Block], shell: Shell, fill: Fill, after: Callab
         shell.go_home()
         for command in block:
             if not command.exception:
-                problems += wrong(command, *perform(command, shell, fill))
+                problems += wrong(command, perform(command, shell, fill))
                 after(command)
     return problems
 
 
-def wrong(command: Command, done: Done, expected: int) -> Iterator[str]:
-    """What differs from the page; `expected` is the exit status."""
+def wrong(command: Command, done: Done) -> Iterator[str]:
+    """What differs from the page."""
     place = f"{command.page}:{command.line}: {command.text}"
-    if done.status != expected:
+    if done.status:
         yield f"{place}\nends with {done.status}: {done.output[-2000:]}"
     elif line := missing_line(command.output, done.output):
         yield f"{place}\nthe page shows {line!r}, and this was printed: {done.output[-4000:]}"
 
 
-def perform(command: Command, shell: Shell, fill: Fill) -> tuple[Done, int]:
-    """What came of it, and the exit status that it should have."""
+def perform(command: Command, shell: Shell, fill: Fill) -> Done:
+    """What came of it; status 0 if that is what should come of it."""
     text = fill(command)
     if command.is_a_name:
         is_module = command.words[0] == "python"
-        return shell.run(MODULE_EXISTS.format(command.words[2]) if is_module else f"{text} --help"), 0
+        return shell.run(MODULE_EXISTS.format(command.words[2]) if is_module else f"{text} --help")
     if command.make_target in exceptions.MAKE:
-        return shell.run(text.replace("make ", "make --dry-run ", 1)), 0
+        return shell.run(text.replace("make ", "make --dry-run ", 1))
     words = look_up(exceptions.SERVING, command.text)
     if words is not None:
-        done = shell.serve(text, SERVING_SECONDS)
-        return done if words in done.output else done._replace(status=-1), 124
-    return shell.run(text), exit_status(command)
+        return expect(shell.serve(text, SERVING_SECONDS), 124, words)
+    return whole(command, shell, text)
 
 
-def exit_status(command: Command) -> int:
-    """The one that a command should end with here."""
-    return look_up(exceptions.REFUSED, command.text) or 0
+def whole(command: Command, shell: Shell, text: str, seconds: float = 180) -> Done:
+    """Run it to its end; status 0 also if it is refused as it should be here."""
+    done = shell.run(text, seconds)
+    refused = look_up(exceptions.REFUSED, command.text)
+    return expect(done, *refused) if refused else done
+
+
+def expect(done: Done, status: int, words: str) -> Done:
+    """Status 0 for that status with these words in the output, and never for anything else."""
+    return done._replace(status=0 if done.status == status and words in done.output else done.status or -1)
 
 
 def missing_line(shown: str, printed: str) -> str:

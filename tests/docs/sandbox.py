@@ -1,6 +1,7 @@
-"""A copy of the project where commands may leave something behind: its folders are new, its files are links."""
+"""A copy of the project where commands may leave something behind: its own folders are copied, the others linked."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,8 +12,8 @@ from demo.mrpc import SAMPLE
 TRAINER = PROJECT / ".build/venv/trainer/bin"
 PROGRAMS = (TRAINER, PROJECT / ".build/venv/dev/bin", PROJECT / ".build/bin")
 
-OWN = (PROJECT, PROJECT / "trainer_image", PROJECT / "trainer_image/test", PROJECT / ".build")
-"""Folders that the copy has of its own, with links to what is in them."""
+OWN = [PROJECT / name for name in ("", "trainer_image", "trainer_image/docs", "trainer_image/test", ".build")]
+"""Folders that the copy has of its own, with copies of the files in them and links to their other folders."""
 
 MODELS = ("minilm", "BertBase_ckpt", "BertLarge_ckpt")
 """Folders with weights that the pages name: in their place stands a model of two layers, which trains in seconds."""
@@ -70,5 +71,7 @@ def _link(source: Path, folder: Path) -> None:
         if entry in OWN:
             (folder / entry.name).mkdir()
             _link(entry, folder / entry.name)
+        elif entry.is_file():
+            shutil.copy2(entry, folder)
         else:
             (folder / entry.name).symlink_to(entry)

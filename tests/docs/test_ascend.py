@@ -61,8 +61,9 @@ def test_the_trainer_takes_these_arguments(copy: Path, tmp_path: Path) -> None:
     run, other = RUNS
     assert run.arguments == other.arguments
     arguments = " ".join(run.arguments)
+    [place] = {command.words[1] for command in all_commands() if command.needs and command.words[0] == "cd"}
     for source, target, *_ in (volume.split(":") for volume in run.volume):
-        home = tmp_path if target == "/output" else copy / "trainer_image/test"
+        home = tmp_path if target == "/output" else copy / place
         if source.startswith("$PWD"):
             arguments = arguments.replace(f"={target}", f"={source.replace('$PWD', str(home))}")
     variables = dict(setting.split("=", 1) for setting in run.env) | {"ASCEND_VISIBLE_DEVICES": "0"}

@@ -1,13 +1,10 @@
 """The commands that need a cluster, page by page, with the operator that the tests have installed and some runs."""
 
-import functools
 import hashlib
 import re
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,6 +21,7 @@ from docs.example import Example
 from docs.markdown import Code, codes, pages
 from docs.practice import follow
 from docs.shell import Shell
+from e2e import support
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 REGISTRY = "registry.example.com/bertfinetune"
@@ -50,14 +48,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     sandbox.write_pairs(folder / "MRPC", train=96, dev=48)
     with tarfile.open(folder / "MRPC.tar", "w") as tar:
         tar.add(folder / "MRPC", arcname="MRPC")
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
-    with ThreadingHTTPServer((NODE_IP, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield (
-            f"http://{NODE_IP}:{server.server_port}/MRPC.tar",
-            hashlib.sha256((folder / "MRPC.tar").read_bytes()).hexdigest(),
-        )
-        server.shutdown()
+    with support.website(NODE_IP, 0, folder) as address:
+        yield f"http://{address}/MRPC.tar", hashlib.sha256((folder / "MRPC.tar").read_bytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,13 @@
-"""What the end-to-end tests share: claims with real weights and data, and waiting for a state of a BertFinetune."""
+"""What the end-to-end tests share: claims with real weights and data, a website, waiting for a BertFinetune's state."""
 
 import csv
+import functools
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,18 @@ from demo.target import Target
 
 SAMPLE = PROJECT / "crds/samples/bertfinetune.yaml"
 CORPUS = Path(os.environ["BERTFINETUNE_MRPC"])
+
+
+@contextmanager
+def website(host: str, port: int, folder: Path) -> Iterator[str]:
+    """A folder's files by HTTP; the address, in which a port of 0 has become a free one."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer((host, port), handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        try:
+            yield f"{host}:{http.server_port}"
+        finally:
+            http.shutdown()
 
 
 def ensure_weights() -> Path:

@@ -1,15 +1,11 @@
 """Runs under enforced network policies: they train and are watched, and nobody else comes in or gets out."""
 
-import functools
 import hashlib
 import json
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -81,19 +77,12 @@ class World(NamedTuple):
 
 
 @contextmanager
-def server(host: str, port: int, folder: Path) -> Iterator[str]:
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
-    with ThreadingHTTPServer((host, port), handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"{host}:{http.server_port}"
-        http.shutdown()
-
-
-@contextmanager
 def address_on_this_node(address: str) -> Iterator[None]:
-    subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
-    yield
-    subprocess.run(["ip", "address", "delete", f"{address}/32", "dev", "lo"], check=True)
+    subprocess.run(["ip", "address", "replace", f"{address}/32", "dev", "lo"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["ip", "address", "delete", f"{address}/32", "dev", "lo"], check=True)
 
 
 def sleeper(target: Target, namespace: str) -> Place:
@@ -126,8 +115,8 @@ def world(installed: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     support.prepare(installed, NAMESPACE, {"bert-weights": support.ensure_weights(), "mrpc-data": SAMPLE})
     with ExitStack() as stack:
         stack.enter_context(address_on_this_node(METADATA_IP))
-        metadata = stack.enter_context(server(METADATA_IP, 80, folder))
-        website = stack.enter_context(server(NODE_IP, 0, folder))
+        metadata = stack.enter_context(support.website(METADATA_IP, 80, folder))
+        website = stack.enter_context(support.website(NODE_IP, 0, folder))
         yield World(installed, website, metadata, hashlib.sha256(archive.read_bytes()).hexdigest())
     for namespace in (NAMESPACE, MONITORING, FOREIGN):
         installed.kubectl.run("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")

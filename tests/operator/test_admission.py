@@ -16,20 +16,13 @@ from bertfinetune_operator.cluster import BERTFINETUNES
 from cluster.layout import BIN
 from golden import builders as make
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
 
 Raw = dict[str, Any]
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 TABLE = runpy.run_path(str(Path(__file__).with_name("admission_cases.py")))
 CRD = Path(__file__).parents[2] / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
 SAMPLE = CRD.parent / "samples" / "bertfinetune.yaml"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _crd(kubectl: Kubectl) -> None:
-    done = kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD}")
-    assert done.returncode == 0, done.stderr
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/bertfinetunes.bertfinetune.dev")
 
 
 def submit(

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,16 @@ import yaml
 
 from bertfinetune_operator.handlers import WATCHED
 from cluster import components, processes
-from cluster.layout import API_PORT, NODE_IP, PROJECT
+from cluster.layout import API_PORT, NODE_IP
 from golden import builders as make
 from operator_process import Operator, until
-from operator_process.installed import service_account
+from operator_process.installed import installed_operators_paused, service_account
 from operator_process.proxy import Proxy
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
 
 Raw = dict[str, Any]
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
-CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
 SYSTEM = "kube-public"
 """A namespace that is there, for the lease."""
 
@@ -57,42 +57,21 @@ class World:
 @pytest.fixture
 def world(kubectl: Kubectl, namespace: str) -> Iterator[World]:
     """Without an operator in it; deployed ones would be a third replica that no test counts on."""
-    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD}")
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/bertfinetunes.bertfinetune.dev")
-    selector = "--selector=app.kubernetes.io/name=bertfinetune-operator"
-    deployed = json.loads(kubectl("get", "deployments", "--all-namespaces", selector, "--output=json").stdout)["items"]
-    for deployment in deployed:
-        _scale(kubectl, deployment, 0)
-    world = World(kubectl, namespace)
-    world.call("create", "quota", "no-pods", "--hard=count/pods=0")  # they would only take time
-    yield world
-    for deployment in deployed:
-        _scale(kubectl, deployment, deployment["spec"]["replicas"])
-
-
-def _scale(kubectl: Kubectl, deployment: Raw, replicas: int) -> None:
-    meta = deployment["metadata"]
-    kubectl(f"--namespace={meta['namespace']}", "scale", "deployment", meta["name"], f"--replicas={replicas}")
-    if not replicas:
-        gone = ("wait", "pod", "--selector=app.kubernetes.io/name=bertfinetune-operator", "--for=delete")
-        kubectl(f"--namespace={meta['namespace']}", *gone, "--timeout=60s")
+    with installed_operators_paused(kubectl):
+        world = World(kubectl, namespace)
+        world.call("create", "quota", "no-pods", "--hard=count/pods=0")  # they would only take time
+        yield world
 
 
 @pytest.fixture
 def start(kubeconfig: str, tmp_path: Path) -> Iterator[Callable[..., Operator]]:
     """Starts operators, and kills what is left of them."""
-    operators: list[Operator] = []
+    with ExitStack() as operators:
 
-    def run(name: str, config: str | Path = kubeconfig, **settings: str) -> Operator:
-        operator = Operator(config, tmp_path / f"{name}.log", pod_name=name, **settings)
-        operators.append(operator)
-        operator.start()
-        return operator
+        def run(name: str, config: str | Path = kubeconfig, **settings: str) -> Operator:
+            return operators.enter_context(Operator(config, tmp_path / f"{name}.log", pod_name=name, **settings))
 
-    yield run
-    for operator in operators:
-        operator.process.kill()
-        operator.process.wait(10)
+        yield run
 
 
 def through(proxy: Proxy, kubeconfig: str, folder: Path) -> Path:
@@ -242,8 +221,10 @@ def test_with_roles_in_one_namespace_it_serves_that_one_and_sees_no_other(
 ) -> None:
     """The Roles and the ServiceAccount are the chart's own."""
     other = World(kubectl, f"{world.namespace}-other")
-    kubectl("create", "namespace", other.namespace)
-    with service_account(kubectl, kubeconfig, tmp_path, "op", SYSTEM, watchNamespaces=[world.namespace]) as config:
+    with (
+        temporary(kubectl, other.namespace),
+        service_account(kubectl, kubeconfig, tmp_path, "op", SYSTEM, watchNamespaces=[world.namespace]) as config,
+    ):
         settings = {"leader_election": "true", "namespace": SYSTEM, "lease_name": "op"}
         operator = start("only", config, watch_namespaces=world.namespace, **settings)
         until(operator.leads, operator.log.read_text)
@@ -257,4 +238,12 @@ def test_with_roles_in_one_namespace_it_serves_that_one_and_sees_no_other(
         assert other.namespace not in operator.get("/metrics").text
         assert "orbidden" not in operator.log.read_text()
         assert operator.stop() == 0
-    kubectl("delete", "namespace", other.namespace, "--wait=false")
+
+
+@contextmanager
+def temporary(kubectl: Kubectl, namespace: str) -> Iterator[None]:
+    kubectl("create", "namespace", namespace)
+    try:
+        yield
+    finally:
+        kubectl("delete", "namespace", namespace, "--wait=false")

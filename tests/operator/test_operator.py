@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,20 +15,16 @@ from operator_process import Operator, until
 from operator_process.installed import installed_operators_paused
 from operator_process.played import RESULT, STARTED, Run, trainer
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
 
 Raw = dict[str, Any]
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
-CRD = Path(__file__).parents[2] / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
 
 
 @pytest.fixture(scope="module")
 def operator(kubeconfig: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD}")
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/bertfinetunes.bertfinetune.dev")
-    with installed_operators_paused(kubectl):
-        process = Operator(kubeconfig, tmp_path_factory.mktemp("operator") / "log")
-        process.start()
+    log = tmp_path_factory.mktemp("operator") / "log"
+    with installed_operators_paused(kubectl), Operator(kubeconfig, log) as process:
         yield process
         assert process.stop(signal.SIGTERM) == 0
 

@@ -9,24 +9,20 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.layout import PROJECT
 from golden import builders as make
 from operator_process import Operator
 from operator_process.installed import installed_operators_paused
 from operator_process.played import Run
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("crd")]
 
 Raw = dict[str, Any]
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
-CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
 CARD = "example.com/npu"
 
 
 @pytest.fixture
 def run(kubectl: Kubectl, namespace: str) -> Iterator[Run]:
-    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={CRD}")
-    kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/bertfinetunes.bertfinetune.dev")
     with installed_operators_paused(kubectl):
         yield Run(kubectl, namespace)
 
@@ -42,40 +38,38 @@ def test_a_run_waits_for_the_sites_card_in_the_sites_queue_and_a_change_of_both_
         default_queue="team",
         trainer_image_pull_secrets="registry",
     )
-    site.start()
     folder = {"hostPath": {"path": "/srv"}}  # a claim that is missing would be all that the scheduler speaks of
     places = {"model": {"source": folder}, "data": {"source": folder}, "output": folder}
-    run.create(scheduling={"nodeSelector": {}}, **places)
-    run.becomes(phase="Queued", reason="Queued")
-    (job,) = run.items("jobs")
-    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"
-    assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
-    run.patch("job", job["metadata"]["name"], {"spec": {"suspend": False}})
-    status = run.becomes(phase="Pending", reason="Unschedulable")
-    assert f"Insufficient {CARD}" in status["message"]
-    assert site.stop() == 0
+    with site:
+        run.create(scheduling={"nodeSelector": {}}, **places)
+        run.becomes(phase="Queued", reason="Queued")
+        (job,) = run.items("jobs")
+        assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team"
+        assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+        run.patch("job", job["metadata"]["name"], {"spec": {"suspend": False}})
+        status = run.becomes(phase="Pending", reason="Unschedulable")
+        assert f"Insufficient {CARD}" in status["message"]
+        assert site.stop() == 0
 
     (before,) = run.items("jobs")
     others = {"default_scheduler_name": "volcano", "trainer_image_ascend910": "other"}
-    other = Operator(kubeconfig, tmp_path / "other.log", watch_namespaces=run.namespace, **others)
-    other.start()
-    run.change(backoffLimit=7)  # something to decide again about
-    run.becomes(observedGeneration=2)
-    (after,) = run.items("jobs")
-    assert after["metadata"]["uid"] == before["metadata"]["uid"]
-    assert after["spec"] == before["spec"]
-    assert run.get()["status"]["phase"] == "Pending"
-    assert other.stop() == 0
+    with Operator(kubeconfig, tmp_path / "other.log", watch_namespaces=run.namespace, **others) as other:
+        run.change(backoffLimit=7)  # something to decide again about
+        run.becomes(observedGeneration=2)
+        (after,) = run.items("jobs")
+        assert after["metadata"]["uid"] == before["metadata"]["uid"]
+        assert after["spec"] == before["spec"]
+        assert run.get()["status"]["phase"] == "Pending"
+        assert other.stop() == 0
 
 
 def test_cards_by_hand_are_refused_in_the_sites_own_words(kubeconfig: str, run: Run, tmp_path: Path) -> None:
-    operator = Operator(kubeconfig, tmp_path / "log", watch_namespaces=run.namespace, ascend_resource=CARD)
-    operator.start()
-    run.create(trainer={"resources": {"limits": {f"{CARD}-4c": 2}}})
-    status = run.becomes(phase="Failed", reason="InvalidSpec")
-    assert status["message"].startswith(f"spec.trainer.resources: remove {CARD}-4c, which spec.accelerator.type sets")
-    assert run.items("jobs") == []
-    assert operator.stop() == 0
+    with Operator(kubeconfig, tmp_path / "log", watch_namespaces=run.namespace, ascend_resource=CARD) as operator:
+        run.create(trainer={"resources": {"limits": {f"{CARD}-4c": 2}}})
+        message = run.becomes(phase="Failed", reason="InvalidSpec")["message"]
+        assert message.startswith(f"spec.trainer.resources: remove {CARD}-4c, which spec.accelerator.type sets")
+        assert run.items("jobs") == []
+        assert operator.stop() == 0
 
 
 DRIVER = '"ascend-driver", "ascend-dcmi", "npu-smi", "npu-log"'

@@ -10,7 +10,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 
 def free_port() -> int:
@@ -50,6 +51,17 @@ class Operator:
             "BERTFINETUNE_PROGRESS_INTERVAL": "0.2",
             **{f"BERTFINETUNE_{name.upper()}": value for name, value in settings.items()},
         }
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is left of it, however the test ended."""
+        self.process.kill()
+        self.process.wait(10)
 
     def start(self) -> None:
         """Start it and wait until it is ready."""

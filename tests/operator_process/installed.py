@@ -20,12 +20,15 @@ def installed_operators_paused(kubectl: Kubectl) -> Iterator[None]:
     """Two operators would contradict each other: only one of them sees the trainer that the test plays."""
     found = json.loads(kubectl("get", "deployments", "--all-namespaces", SELECTOR, "--output=json").stdout)["items"]
     replicas = {f"--namespace={item['metadata']['namespace']}": item["spec"]["replicas"] for item in found}
-    for namespace in replicas:
-        kubectl("scale", namespace, "deployment", SELECTOR, "--replicas=0")
-        kubectl("wait", namespace, "pod", SELECTOR, "--for=delete", "--timeout=60s")
-    yield
-    for namespace, count in replicas.items():
-        kubectl("scale", namespace, "deployment", SELECTOR, f"--replicas={count}")
+    try:
+        for namespace in replicas:
+            kubectl("scale", namespace, "deployment", SELECTOR, "--replicas=0")
+            gone = kubectl("wait", namespace, "pod", SELECTOR, "--for=delete", "--timeout=60s")
+            assert gone.returncode == 0, gone.stderr
+        yield
+    finally:
+        for namespace, count in replicas.items():
+            kubectl("scale", namespace, "deployment", SELECTOR, f"--replicas={count}")
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Buildah:
         lines = [f'LABEL {name}="{value}"' for name, value in labels.items()]
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "Dockerfile").write_text("\n".join([f"FROM localhost/{reference}", *lines]))
-            buildah.bud(Path(folder), f"localhost/{reference}", {}, log)
+            buildah.bud(Path(folder), f"localhost/{reference}", {}, log.with_suffix(".labels.log"))
 
     def save(self, reference: str, archive: Path) -> None:
         buildah.save(f"localhost/{reference}", archive, reference)

@@ -10,16 +10,14 @@ from release.shipped import CHART, version
 
 
 def package(folder: Path) -> Path:
-    """Write ``bertfinetune-operator-<version>.tgz`` into the folder; its files have the commit's date."""
+    """Write ``bertfinetune-operator-<version>.tgz`` into the folder; its files have the commit's date, or none."""
     # Helm 3 dates them by the clock
     argv = [BIN / "helm4", "package", CHART, f"--destination={folder}"]
-    environ = {"SOURCE_DATE_EPOCH": _run("git", "-C", PROJECT, "log", "-1", "--format=%ct").strip()}
-    _run(*argv, environ=environ | os.environ)
-    return folder / f"{CHART.name}-{version()}.tgz"
-
-
-def _run(*argv: str | Path, environ: dict[str, str] | None = None) -> str:
+    committed = subprocess.run(
+        ["git", "-C", PROJECT, "log", "-1", "--format=%ct"], check=False, capture_output=True, text=True
+    )
+    environ = {"SOURCE_DATE_EPOCH": committed.stdout.strip() or "0"} | os.environ
     done = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ)
     if done.returncode:
-        raise ClusterError(f"{Path(argv[0]).name}: {done.stderr.strip()}")
-    return done.stdout
+        raise ClusterError(f"helm package: {done.stderr.strip()}")
+    return folder / f"{CHART.name}-{version()}.tgz"

@@ -63,12 +63,14 @@ def bare(target: Target) -> Iterator[Target]:
     uninstall = [*helm, "uninstall", stack.RELEASE, "--wait"]
     was_installed = subprocess.run(uninstall, check=False, capture_output=True).returncode == 0
     forget_images()
-    yield target
-    subprocess.run(uninstall, check=False, capture_output=True)
-    if was_installed:
-        stack.install(target)
-    target.kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
-    forget_images()
+    try:
+        yield target
+    finally:
+        subprocess.run(uninstall, check=False, capture_output=True)
+        if was_installed:
+            stack.install(target)
+        target.kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+        forget_images()
 
 
 def ctr(*arguments: str) -> str:
