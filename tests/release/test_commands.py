@@ -27,7 +27,7 @@ def long_commands() -> list[Command]:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """In the root of a clone that has nothing but what git has, and pairs beside it.
 
-    The commands that would train real weights for half an hour get two layers in their place.
+    Two layers stand for the real weights, which take half an hour to train; the command for BERT-Base refuses them.
     """
     clone = tmp_path_factory.mktemp("clone") / "bertfinetune"
     subprocess.run(["git", "clone", "--quiet", PROJECT, clone], check=True)
