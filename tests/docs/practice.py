@@ -50,11 +50,11 @@ def perform(command: Command, shell: Shell, fill: Fill) -> Done:
     words = look_up(exceptions.SERVING, command.text)
     if words is not None:
         return expect(shell.serve(text, SERVING_SECONDS), 124, words)
-    return whole(command, shell, text)
+    return run_to_its_end(command, shell, text)
 
 
-def whole(command: Command, shell: Shell, text: str, seconds: float = 180) -> Done:
-    """Run it to its end; status 0 also if it is refused as it should be here."""
+def run_to_its_end(command: Command, shell: Shell, text: str, seconds: float = 180) -> Done:
+    """Run it; status 0 also if it is refused as it should be here."""
     done = shell.run(text, seconds)
     refused = look_up(exceptions.REFUSED, command.text)
     return expect(done, *refused) if refused else done

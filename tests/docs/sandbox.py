@@ -32,7 +32,7 @@ for name in sys.argv[2:]:
 
 def make(folder: Path) -> Path:
     """Make the copy in an empty folder, with weights and pairs where the pages look for them."""
-    _link(PROJECT, folder)
+    _fill(PROJECT, folder)
     test = folder / "trainer_image/test"
     models = [test / name for name in MODELS]
     write_models(models)
@@ -66,11 +66,11 @@ def environment() -> dict[str, str]:
     return kept | {"PATH": ":".join([*map(str, PROGRAMS), os.environ["PATH"]])}
 
 
-def _link(source: Path, folder: Path) -> None:
+def _fill(source: Path, folder: Path) -> None:
     for entry in source.iterdir():
         if entry in OWN:
             (folder / entry.name).mkdir()
-            _link(entry, folder / entry.name)
+            _fill(entry, folder / entry.name)
         elif entry.is_file():
             shutil.copy2(entry, folder)
         else:

@@ -53,13 +53,20 @@ class Operator:
         }
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._kill()  # an __exit__ does not follow
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Nothing is left of it, however the test ended."""
+        self._kill()
+
+    def _kill(self) -> None:
         self.process.kill()
         self.process.wait(10)
 

@@ -9,7 +9,7 @@ import pytest
 from cluster.layout import PROJECT
 from docs import exceptions, sandbox
 from docs.commands import Command, all_commands
-from docs.practice import whole, wrong
+from docs.practice import run_to_its_end, wrong
 from docs.shell import Shell
 
 SECONDS = 3600
@@ -44,4 +44,4 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 @pytest.mark.parametrize("command", long_commands(), ids=lambda command: " ".join(command.words))
 def test_does_what_its_page_says(command: Command, shell: Shell) -> None:
     text = command.text.replace("DATA=folder", "DATA=glue_data/MRPC")
-    assert list(wrong(command, whole(command, shell, text, SECONDS))) == []
+    assert list(wrong(command, run_to_its_end(command, shell, text, SECONDS))) == []

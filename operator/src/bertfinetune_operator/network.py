@@ -27,21 +27,28 @@ class NetworkPolicies:
 
     async def ensure(self, namespace: str) -> None:
         """See to it that the namespace's pods, present and future ones, are under the policies; raise ClusterError."""
-        async with self._lock:  # else each worker would apply them at the beginning of a burst
-            now = self._clock()
-            if namespace in self._applied and now < self._applied[namespace] + APPLY_AGAIN:
-                return
-            for name, spec in self._specs.items():
-                try:
-                    await self._cluster.apply_network_policy(network_policy(namespace, name, spec))
-                except RefusedError as refusal:
-                    remedy = "let the operator apply it, or install the chart with networkPolicy.enabled=false"
-                    raise RefusedError(f"network policy {name}: {refusal}; {remedy}") from refusal
-            self._applied[namespace] = now
+        if self._is_due(namespace):  # where nothing is due nobody waits for a request about another namespace
+            async with self._lock:  # else each worker would apply them at the beginning of a burst
+                if self._is_due(namespace):
+                    await self._apply(namespace)
 
     def forget(self, namespace: str) -> None:
         """Something in the namespace was deleted, and perhaps all of it: what is made there next has no policies."""
         self._applied.pop(namespace, None)
+
+    def _is_due(self, namespace: str) -> bool:
+        applied = self._applied.get(namespace)
+        return applied is None or self._clock() >= applied + APPLY_AGAIN
+
+    async def _apply(self, namespace: str) -> None:
+        now = self._clock()
+        for name, spec in self._specs.items():
+            try:
+                await self._cluster.apply_network_policy(network_policy(namespace, name, spec))
+            except RefusedError as refusal:
+                remedy = "let the operator apply it, or install the chart with networkPolicy.enabled=false"
+                raise RefusedError(f"network policy {name}: {refusal}; {remedy}") from refusal
+        self._applied[namespace] = now
 
 
 def network_policy(namespace: str, name: str, spec: Mapping[str, Any]) -> Manifest:

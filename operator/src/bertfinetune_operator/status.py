@@ -42,8 +42,7 @@ def printable(text: str) -> str:
 
 def _steers(character: str) -> bool:
     """Whether it is a control, format or unassigned character, or a separator of lines, and no line break or tab."""
-    is_shown = character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs"
-    return not is_shown
+    return not (character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs")
 
 
 Text = Annotated[str, AfterValidator(printable)]
