@@ -11,9 +11,8 @@ NEEDS: dict[str, str] = {
 
 COMMANDS: dict[str, str] = {
     r"npu-smi info.*": "needs an Ascend card and its driver",
-    r"docker build trainer_image/": "the tests build this Dockerfile with buildah: tests/cluster/images.py",
+    r"docker build trainer_image/": "needs Docker, which tests/release/test_builder.py has",
     r"kubectl delete crd .*": "deletes the runs of every test; tests/chart/test_crd_cluster.py does it elsewhere",
-    r"kubectl -n bertfinetune-system top pod POD.*": "needs metrics-server, which the test cluster does not have",
     r"make demo KUBECONFIG=.*": "needs somebody's cluster; tests/e2e/test_own_cluster.py takes the same steps",
     r"kubectl apply -f device_plugin/daemonset.yaml": "tests/demo/stack.py applies it with the image it has built",
     r"PYTHONPATH=(device_plugin|tests) python -m \S+": "needs a kubelet's sockets; tests/ascend_sim starts it",
@@ -32,16 +31,16 @@ LONG: dict[str, str] = {
     "accuracy-base": "half an hour of training",
     "bench-trainer": "half an hour of training; tests/trainer/test_bench.py tests its parts",
     "bench-operator": "minutes of load; tests/bench_operator runs it with few objects",
+    "lock": "changes files, after the newest packages",
+    "clean": "deletes what the tests run with",
 }
 """Targets that take long, in the order in which tests/release/test_commands.py runs them, before a release."""
 
 MAKE: dict[str, str] = LONG | {
     "chart-package": "tests/chart makes one",
-    "clean": "deletes what the tests run with",
     "e2e": "runs this test",
     "generate": "`make lint` runs it",
     "lint": "`make test` runs it",
-    "lock": "changes files, after the newest packages",
     "setup-dev": "makes the environment that this test runs in",
     "test": "runs this test",
     "test-chart": "`make test` runs its parts",

@@ -42,4 +42,6 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, st
         finally:
             daemon.terminate()
             daemon.wait(30)
+    for mount in (folder / "exec-root/netns").glob("*"):  # it leaves the machine's own network namespace there
+        subprocess.run(["umount", mount], check=True)
     shutil.rmtree(folder)

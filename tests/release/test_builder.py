@@ -1,13 +1,20 @@
 import dataclasses
 import json
+import re
+import shutil
+import subprocess
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from cluster import baseimages, buildah
 from cluster.errors import ClusterError
 from cluster.images import OPERATOR
+from cluster.layout import PROJECT
+from docs.commands import all_commands
+from docs.shell import Shell
 from release import builder
 from release.builder import Buildah, Docker
 
@@ -62,3 +69,37 @@ def test_a_real_docker_builds_and_saves(
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY missing /\n")
     with pytest.raises(ClusterError, match=r"docker build failed \(exit 1\)"):
         Docker().build(image, "bertfinetune/operator:2", {}, {})
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(900)  # it installs TensorFlow and compiles the kernels
+def test_a_real_docker_builds_the_trainer_as_its_page_says(docker: Mapping[str, str], tmp_path: Path) -> None:
+    (command,) = {c.text for c in all_commands() if c.text.startswith("docker build trainer_image/")}
+    load_base(docker, tmp_path)
+    # The tests' Docker has no bridge: what a build downloads comes over the machine's own network.
+    client = tmp_path / "bin/docker"
+    client.parent.mkdir()
+    client.write_text(
+        f'#!/bin/sh\n[ "$1" != build ] || set -- "$@" --network=host --iidfile={tmp_path}/id\n'
+        f'exec {shutil.which("docker", path=docker["PATH"])} "$@"\n'
+    )
+    client.chmod(0o755)
+    with Shell(PROJECT, {**docker, "PATH": f"{client.parent}:{docker['PATH']}"}) as shell:
+        built = shell.run(command, seconds=800)
+        assert built.status == 0, built.output
+        shown = shell.run(f"docker run --rm --network=none $(cat {tmp_path}/id) --help")
+    assert shown.status == 0, shown.output
+    assert "--precision_mode" in shown.output
+
+
+def load_base(docker: Mapping[str, str], folder: Path) -> None:
+    """Give Docker the base that the Dockerfile names, from this machine, with what pip needs of this machine."""
+    (name,) = re.findall(r"^ARG BASE_IMAGE=(.+)$", (PROJECT / "trainer_image/Dockerfile").read_text(), re.MULTILINE)
+    archive, context = folder / "base.tar", folder / "base"
+    buildah.save(baseimages.python37(), archive, name)
+    context.mkdir()
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+    shutil.copy(bundle, context)
+    (context / "Dockerfile").write_text(f"FROM {name}\nCOPY {bundle.name} {bundle}\nENV PIP_CERT={bundle}\n")
+    for argv in (["load", f"--input={archive}"], ["build", f"--tag={name}", context]):
+        subprocess.run(["docker", *argv], check=True, capture_output=True, env=dict(docker))

@@ -44,4 +44,6 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 @pytest.mark.parametrize("command", long_commands(), ids=lambda command: " ".join(command.words))
 def test_does_what_its_page_says(command: Command, shell: Shell) -> None:
     text = command.text.replace("DATA=folder", "DATA=glue_data/MRPC")
+    if command.make_target == "clean":
+        text = f"XDG_CACHE_HOME=$PWD/cache {text}"  # what other tests have stored stays
     assert list(wrong(command, run_to_its_end(command, shell, text, SECONDS))) == []
