@@ -16,6 +16,7 @@ MONITORING_TESTS := tests/monitoring tests/chart/test_monitoring.py tests/chart/
 WEIGHTS := $(CACHE)/weights
 FOR_ASCEND = $(if $(ASCEND_BASE),--ascend-base="$(ASCEND_BASE)")
 NODE := $(BUILD)/venv/node
+PYTORCH := $(BUILD)/venv/pytorch
 PROMETHEUS = tests/setup/debian-programs.sh $(CACHE) $(BUILD)/bin prometheus usr/bin/prometheus usr/bin/promtool
 DOCKER = tests/setup/debian-programs.sh $(CACHE) $(BUILD)/docker docker.io usr/sbin/dockerd usr/bin/docker
 DASHBOARDS := charts/bertfinetune-operator/files/dashboards
@@ -107,8 +108,9 @@ bench-operator: setup-go ## many objects at once beside bare Jobs and Kubeflow's
 	@tests/setup/go-tools.sh $(CACHE) $(BUILD)/bin kwok $(if $(filter no,$(PEER)),,training-operator)
 	@$(DEV_PYTHON) -m bench_operator --n=$(or $(N),500) --peer=$(or $(PEER),yes) $(if $(CHECK),--check)
 
-bench-trainer: setup-trainer $(WEIGHTS)/minilm $(WEIGHTS)/bert-base-uncased ## our speed beside the published code's, half an hour on two quiet cores; the last line is JSON [MRPC=folder] [EPOCHS=3]
-	@PYTHONPATH=tests $(TRAINER_PYTHON) -m bench.trainer --data="$(BERTFINETUNE_MRPC)" --small=$(WEIGHTS)/minilm --base=$(WEIGHTS)/bert-base-uncased --work=$(BUILD)/bench $(if $(EPOCHS),--epochs=$(EPOCHS))
+bench-trainer: setup-trainer $(WEIGHTS)/minilm $(WEIGHTS)/bert-base-uncased ## our speed beside the published code's and PyTorch's (3 GB of packages), half an hour on two quiet cores; the last line is JSON [MRPC=folder] [EPOCHS=3]
+	@tests/setup/venv.sh $(PYTORCH) "$$(tests/setup/python.sh 3.11 $(CACHE))" tests/bench_pytorch/requirements.txt
+	@PYTHONPATH=tests $(TRAINER_PYTHON) -m bench.trainer --data="$(BERTFINETUNE_MRPC)" --small=$(WEIGHTS)/minilm --base=$(WEIGHTS)/bert-base-uncased --pytorch=$(PYTORCH)/bin/python --work=$(BUILD)/bench $(if $(EPOCHS),--epochs=$(EPOCHS))
 
 accuracy: setup-trainer $(WEIGHTS)/minilm ## fine-tune the 6x384 model on MRPC with five seeds [MRPC=folder]
 	@PYTHONPATH=tests $(TRAINER_PYTHON) -m bench.accuracy --data="$(BERTFINETUNE_MRPC)" --weights=$(WEIGHTS)/minilm --work=$(BUILD)/accuracy

@@ -34,14 +34,15 @@ class Run(NamedTuple):
     lines: List[Line]
 
 
-def run(arguments: Sequence[str], log: Path, step: Optional[str] = None) -> Run:
-    """Runs this interpreter with `arguments` to its end.
+def run(arguments: Sequence[str], log: Path, step: Optional[str] = None, python: str = sys.executable) -> Run:
+    """Runs an interpreter with `arguments` to its end.
 
     Args:
         arguments: what follows `python`.
         log: file that receives the output, stdout and stderr mixed.
         step: regular expression of a line about a training step, its group the step's number; without a group such
             lines are counted. The number is printed every few seconds.
+        python: the interpreter, this one by default.
 
     Raises:
         BenchError: the process failed; with the end of its output.
@@ -49,7 +50,7 @@ def run(arguments: Sequence[str], log: Path, step: Optional[str] = None) -> Run:
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-u", *arguments],
+        [python, "-u", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True,

@@ -1,4 +1,4 @@
-"""The two programs that are compared: their command lines, and what their own output says of their speed."""
+"""The programs that are compared: their command lines, and what their own output says of their speed."""
 
 import json
 import re
@@ -11,12 +11,13 @@ from bench import child
 from bench.child import BenchError, Line, Run
 
 LEARNING_RATE = 2e-5  # of the published script; it changes no duration
-REFERENCE_STEP, OUR_STEP = "INFO:tensorflow:global_step/sec:", r".* step (\d+)/\d+ "
-UNTIMED_STEPS = 2  # of both: they compile, allocate and warm caches
+REFERENCE_STEP, OUR_STEP, PYTORCH_STEP = "INFO:tensorflow:global_step/sec:", r".* step (\d+)/\d+ ", r"step (\d+)/\d+ "
+UNTIMED_STEPS = 2  # of all: they compile, allocate and warm caches
+PYTORCH = Path(__file__).resolve().parents[1] / "bench_pytorch" / "fine_tuning.py"
 
 
 class Job(NamedTuple):
-    """What both programs are asked to do."""
+    """What the programs are asked to do."""
 
     data: Path
     weights: Path
@@ -30,7 +31,7 @@ class Measured(NamedTuple):
     """What one process took.
 
     Attributes:
-        ms_per_step: of the steps after UNTIMED_STEPS, the median of the reference's, the mean that ours publishes.
+        ms_per_step: of the steps after UNTIMED_STEPS, the median of the reference's, the mean that the others print.
         seconds: from its start to its end.
         start_seconds: from its start to the end of its first step.
         peak_rss_mb: most resident memory, in 10**6 bytes.
@@ -77,6 +78,18 @@ def ours(job: Job, folder: Path) -> Measured:
     output = folder / "output"
     run = _run("bert_trainer", our_flags(job, output), folder, OUR_STEP)
     return read_ours(run, (output / "result.json").read_text())
+
+
+def pytorch(python: str, job: Job, folder: Path) -> Measured:
+    """Runs transformers' BERT in PyTorch by an interpreter that has both; it never evaluates."""
+    arguments = flags(
+        data=job.data,
+        weights=job.weights,
+        epochs=job.epochs,
+        batch_size=job.batch_size,
+        max_seq_length=job.max_seq_length,
+    )
+    return read_pytorch(child.run([str(PYTORCH), *arguments], folder / "log", PYTORCH_STEP, python))
 
 
 def our_flags(job: Job, output: Path) -> List[str]:
@@ -133,6 +146,19 @@ def read_ours(run: Run, result: str) -> Measured:
         peak_rss_mb=run.peak_rss_mb,
         accuracy=outcome["accuracy"],
         phases=outcome["phases"],
+    )
+
+
+def read_pytorch(run: Run) -> Measured:
+    """Reads the JSON in the last line, and from the lines before when the first step was done."""
+    first, *_ = (line.seconds for line, _ in _matches(run, PYTORCH_STEP))
+    return Measured(
+        ms_per_step=json.loads(run.lines[-1].text)["msPerStep"],
+        seconds=run.seconds,
+        start_seconds=first,
+        peak_rss_mb=run.peak_rss_mb,
+        accuracy=None,
+        phases={},
     )
 
 

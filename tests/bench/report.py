@@ -10,33 +10,35 @@ SHOWN_OPERATIONS = 15
 
 
 class Duel(NamedTuple):
-    """The same job done by both programs, in turns."""
+    """The same job done by another program and by ours, in turns."""
 
-    reference: List[Measured]
+    other: List[Measured]
     ours: List[Measured]
 
     def medians(self, field: str) -> Tuple[float, float]:
-        """Returns the median over the turns of a field of Measured, the reference's and ours."""
+        """Returns the median over the turns of a field of Measured, the other's and ours."""
         both = [statistics.median(getattr(turn, field) for turn in turns) for turns in self]
         return both[0], both[1]
 
     def ratio(self, field: str) -> float:
-        """Returns how many times more the reference needs."""
-        reference, ours = self.medians(field)
-        return reference / ours
+        """Returns how many times more the other needs."""
+        other, ours = self.medians(field)
+        return other / ours
 
     def peaks(self) -> Tuple[float, float]:
-        """Returns the largest memory of any turn, in megabytes, the reference's and ours."""
+        """Returns the largest memory of any turn, in megabytes, the other's and ours."""
         both = [max(turn.peak_rss_mb for turn in turns) for turns in self]
         return both[0], both[1]
 
 
 class Duels(NamedTuple):
-    """All that was measured: steps of two models, and the smaller one's whole fine-tuning."""
+    """All that was measured: steps of two models, and the smaller one's whole fine-tuning; steps beside PyTorch's."""
 
     small: Duel
     base: Duel
     whole: Duel
+    small_pytorch: Duel
+    base_pytorch: Duel
 
 
 class Limit(NamedTuple):
@@ -49,18 +51,32 @@ class Limit(NamedTuple):
 
 
 def comparison(duels: Duels) -> str:
-    """Returns the table of both programs' times and memory."""
-    rows = [
-        ("ms/step, 6x384", *duels.small.medians("ms_per_step")),
-        ("ms/step, BERT-Base", *duels.base.medians("ms_per_step")),
-        ("start to final metric, 6x384, s", *duels.whole.medians("seconds")),
-        ("start to first finished step, 6x384, s", *duels.small.medians("start_seconds")),
-        ("start to first finished step, BERT-Base, s", *duels.base.medians("start_seconds")),
-        ("peak memory, 6x384, MB", *_peaks(duels.small, duels.whole)),
-        ("peak memory, BERT-Base, MB", *duels.base.peaks()),
-    ]
-    cells = [(name, _number(one), _number(other), f"{one / other:.2f}") for name, one, other in rows]
-    return table(("", "reference", "ours", "ratio"), cells)
+    """Returns the table of the reference's and our times and memory."""
+    return _compared(
+        "reference",
+        [
+            ("ms/step, 6x384", *duels.small.medians("ms_per_step")),
+            ("ms/step, BERT-Base", *duels.base.medians("ms_per_step")),
+            ("start to final metric, 6x384, s", *duels.whole.medians("seconds")),
+            ("start to first finished step, 6x384, s", *duels.small.medians("start_seconds")),
+            ("start to first finished step, BERT-Base, s", *duels.base.medians("start_seconds")),
+            ("peak memory, 6x384, MB", *_peaks(duels.small, duels.whole)),
+            ("peak memory, BERT-Base, MB", *duels.base.peaks()),
+        ],
+    )
+
+
+def beside_pytorch(duels: Duels) -> str:
+    """Returns the table of PyTorch's and our times and memory."""
+    return _compared(
+        "PyTorch",
+        [
+            ("ms/step, 6x384", *duels.small_pytorch.medians("ms_per_step")),
+            ("ms/step, BERT-Base", *duels.base_pytorch.medians("ms_per_step")),
+            ("peak memory, 6x384, MB", *duels.small_pytorch.peaks()),
+            ("peak memory, BERT-Base, MB", *duels.base_pytorch.peaks()),
+        ],
+    )
 
 
 def limits(duels: Duels, small: Limit, base: Limit) -> str:
@@ -99,6 +115,8 @@ def last_line(duels: Duels) -> str:
         "end_to_end_ratio": round(duels.whole.ratio("seconds"), 2),
         "start_seconds": round(duels.small.medians("start_seconds")[1], 2),
         "peak_rss_mb": round(_peaks(duels.small, duels.whole)[1]),
+        "pytorch_ratio": round(duels.small_pytorch.ratio("ms_per_step"), 2),
+        "pytorch_ratio_base": round(duels.base_pytorch.ratio("ms_per_step"), 2),
     }
     return json.dumps(result)
 
@@ -115,9 +133,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(header), rule, *map(line, rows)])
 
 
+def _compared(other: str, rows: Sequence[Tuple[str, float, float]]) -> str:
+    """Returns the table of another program's numbers and ours, and how many times ours the other's are."""
+    cells = [(name, _number(theirs), _number(ours), f"{theirs / ours:.2f}") for name, theirs, ours in rows]
+    return table(("", other, "ours", "ratio"), cells)
+
+
 def _peaks(*duels: Duel) -> Tuple[float, float]:
-    reference, ours = zip(*(duel.peaks() for duel in duels))
-    return max(reference), max(ours)
+    other, ours = zip(*(duel.peaks() for duel in duels))
+    return max(other), max(ours)
 
 
 def _number(value: float) -> str:

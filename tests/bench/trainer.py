@@ -1,11 +1,12 @@
-"""`python -m bench.trainer`: the published run_classifier and ours in turn on the same task; the last line is JSON."""
+"""`python -m bench.trainer`: the published run_classifier, ours and PyTorch in turn; the last line is JSON."""
 
 import argparse
+import functools
 import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
 from bench import child, programs, report
 from bench.child import BenchError
@@ -14,6 +15,7 @@ from bench.programs import Job, Measured
 from bench.report import Duel, Duels, Limit
 
 TRACED_STEPS = 6
+Program = Callable[[Job, Path], Measured]
 
 
 class Plan(NamedTuple):
@@ -22,6 +24,7 @@ class Plan(NamedTuple):
     data: Path
     small: Path
     base: Path
+    pytorch: str
     work: Path
     epochs: float = 1.0
     turns: int = 2
@@ -39,17 +42,16 @@ class Bench:
         self._parts = parts
         self._part = 0
 
-    def duel(self, title: str, job: Job, turns: int) -> Duel:
-        """Lets both programs do the job, in turns."""
-        duel = Duel([], [])
-        rivals = (("reference", programs.reference, duel.reference), ("ours", programs.ours, duel.ours))
+    def turns(self, title: str, job: Job, turns: int, contenders: Mapping[str, Program]) -> Dict[str, List[Measured]]:
+        """Lets the programs do the job, in turns; by name what each took."""
+        measured: Dict[str, List[Measured]] = {name: [] for name in contenders}
         for _ in range(turns):
-            for name, program, measured in rivals:
+            for name, program in contenders.items():
                 self._announce(f"{name}, {title}")
-                measured.append(program(job, self._work / name))
-                self._show(measured[-1])
-                shutil.rmtree(str(self._work / name / "output"))  # gigabytes
-        return duel
+                measured[name].append(program(job, self._work / name))
+                self._show(measured[name][-1])
+                shutil.rmtree(str(self._work / name / "output"), ignore_errors=True)  # gigabytes, of those that save
+        return measured
 
     def limit(self, model: str, job: Job) -> Limit:
         """Measures how long the matrix products of a step take here."""
@@ -92,16 +94,24 @@ def measure(plan: Plan) -> None:
     base = small._replace(weights=plan.base, epochs=programs.epochs_of(plan.base_steps, examples, plan.batch_size))
     traced = small._replace(epochs=programs.epochs_of(TRACED_STEPS, examples, plan.batch_size))
 
-    bench = Bench(plan.work, parts=4 * plan.turns + 2 + 3)
+    contenders = {"reference": programs.reference, "ours": programs.ours}
+    all_three = {**contenders, "PyTorch": functools.partial(programs.pytorch, plan.pytorch)}
+    bench = Bench(plan.work, parts=6 * plan.turns + 2 + 3)
+    in_small = bench.turns(f"6x384, {plan.small_steps} steps", small, plan.turns, all_three)
+    in_base = bench.turns(f"BERT-Base, {plan.base_steps} steps", base, plan.turns, all_three)
+    in_whole = bench.turns(f"6x384, from the start to the final metric, {plan.epochs:g} epochs", whole, 1, contenders)
     duels = Duels(
-        small=bench.duel(f"6x384, {plan.small_steps} steps", small, plan.turns),
-        base=bench.duel(f"BERT-Base, {plan.base_steps} steps", base, plan.turns),
-        whole=bench.duel(f"6x384, from the start to the final metric, {plan.epochs:g} epochs", whole, 1),
+        small=Duel(in_small["reference"], in_small["ours"]),
+        base=Duel(in_base["reference"], in_base["ours"]),
+        whole=Duel(in_whole["reference"], in_whole["ours"]),
+        small_pytorch=Duel(in_small["PyTorch"], in_small["ours"]),
+        base_pytorch=Duel(in_base["PyTorch"], in_base["ours"]),
     )
     limits = [bench.limit(name, job) for name, job in (("6x384", small), ("BERT-Base", base))]
     step = bench.trace("6x384", traced)
     for title, text in (
         ("Reference and ours, medians of the turns", report.comparison(duels)),
+        ("PyTorch with transformers and ours, medians of the turns", report.beside_pytorch(duels)),
         ("The limit on this machine: a step of matrix products alone", report.limits(duels, *limits)),
         ("Where a step of ours goes, 6x384", report.operations(*step)),
         ("Where a whole run of ours goes, 6x384", report.phases(duels.whole.ours[0])),
@@ -119,6 +129,7 @@ def parse(arguments: List[str]) -> Plan:
         ("work", "folder for logs and checkpoints"),
     ):
         parser.add_argument("--" + name, type=Path, required=True, metavar="DIR", help=meaning)
+    parser.add_argument("--pytorch", required=True, metavar="PYTHON", help="an interpreter with torch and transformers")
     parser.add_argument("--epochs", type=float, default=1.0, metavar="N", help="of the whole run (default: 1)")
     return Plan(**vars(parser.parse_args(arguments)))
 

@@ -29,7 +29,7 @@ run "ruff format" "$dev/bin/ruff" format --check .
 run "clang-format" "$dev/bin/clang-format" --dry-run --Werror trainer_image/kernels/*.cc
 run "mypy (operator)" "$dev/bin/mypy" --config-file operator/pyproject.toml operator/src
 run "mypy (dashboards)" env MYPYPATH=operator/dashboards "$dev/bin/mypy" --config-file operator/pyproject.toml operator/dashboards
-run "ty (tests, 3.11)" "$dev/bin/ty" check --python "$dev" --python-version 3.11 --extra-search-path tests tests/bench_operator tests/chart tests/cluster tests/demo tests/docs tests/e2e tests/monitoring tests/release tests/ascend_sim/device_plugin tests/ascend_sim/npu_exporter
+run "ty (tests, 3.11)" "$dev/bin/ty" check --python "$dev" --python-version 3.11 --extra-search-path tests tests/bench_operator tests/bench_pytorch tests/chart tests/cluster tests/demo tests/docs tests/e2e tests/monitoring tests/release tests/ascend_sim/device_plugin tests/ascend_sim/npu_exporter
 run "ty (trainer, 3.7)" "$dev/bin/ty" check --python "$trainer" --python-version 3.7 --extra-search-path tests trainer_image/src tests/bench
 run "import-linter (operator)" "$dev/bin/lint-imports" --config operator/pyproject.toml --no-cache
 run "import-linter (trainer)" env PYTHONPATH=trainer_image/src "$dev/bin/lint-imports" --config trainer_image/pyproject.toml --no-cache

@@ -16,6 +16,7 @@ compile operator/requirements.in --universal --python-version 3.11
 compile tests/ascend_sim/device_plugin/requirements.in --universal --python-version 3.11
 compile tests/requirements.in --universal --python-version 3.11 \
   -c operator/requirements.txt -c tests/ascend_sim/device_plugin/requirements.txt
+compile tests/bench_pytorch/requirements.in --python-version 3.11 --python-platform x86_64-manylinux_2_28
 compile tests/monitoring/viewer/requirements.in --universal --python-version 3.11
 compile trainer_image/requirements.in --universal --python-version 3.7
 compile trainer_image/requirements-tensorflow.in --python-version 3.7 --python-platform x86_64-manylinux2014 -c trainer_image/requirements.txt

@@ -33,6 +33,8 @@ DUELS = Duels(
     small=Duel([measured(2600), measured(2800), measured(9000)], [measured(700), measured(800), measured(600)]),
     base=Duel([measured(18000, peak=9900)], [measured(4500, peak=3000)]),
     whole=Duel([measured(2600, 360, 4300)], [measured(700, 100, 1500)]),
+    small_pytorch=Duel([measured(770)], [measured(700)]),
+    base_pytorch=Duel([measured(6750, peak=6000)], [measured(4500, peak=3000)]),
 )
 
 
@@ -46,18 +48,22 @@ def test_the_whole_benchmark(
     for name in ("reference", "ours"):  # once each: a process takes as long to start as the rest of this test
         program = getattr(programs, name)
         monkeypatch.setattr(programs, name, functools.partial(once, program, {}))
+    monkeypatch.setattr(programs, "pytorch", lambda *_: measured(900))
     monkeypatch.setattr(trainer.shutil, "rmtree", lambda _path, **_options: None)
     sizes = {"small_steps": 6, "base_steps": 6, "batch_size": 4, "max_seq_length": small_bert.WIDTH}
-    trainer.measure(trainer.Plan(data_folder, model_folder, model_folder, tmp_path / "work", turns=1, **sizes))
+    trainer.measure(
+        trainer.Plan(data_folder, model_folder, model_folder, sys.executable, tmp_path / "work", turns=1, **sizes)
+    )
     output = capsys.readouterr().out
     *_, line = output.splitlines()
     result = json.loads(line)
     ratios = ["step_ratio", "step_ratio_base", "end_to_end_ratio"]
-    assert list(result) == ["bench", *ratios, "start_seconds", "peak_rss_mb"]
+    beside_pytorch = ["pytorch_ratio", "pytorch_ratio_base"]
+    assert list(result) == ["bench", *ratios, "start_seconds", "peak_rss_mb", *beside_pytorch]
     assert result["bench"] == "trainer"
-    assert all(result[name] > 0 for name in (*ratios, "start_seconds"))
+    assert all(result[name] > 0 for name in (*ratios, *beside_pytorch, "start_seconds"))
     assert result["peak_rss_mb"] > 100  # TensorFlow alone
-    assert "[9/9] one step of ours by operation" in output
+    assert "[11/11] one step of ours by operation" in output
     assert "MatMul" in output
 
 
@@ -76,6 +82,8 @@ def test_the_last_line() -> None:
         "end_to_end_ratio": 3.6,
         "start_seconds": 5.0,
         "peak_rss_mb": 1500,  # the largest with the small model
+        "pytorch_ratio": 1.1,
+        "pytorch_ratio_base": 1.5,
     }
 
 
@@ -85,6 +93,17 @@ def test_the_table_of_both() -> None:
     assert "| ms/step, 6x384" in lines[2]
     assert [cell.strip() for cell in lines[2].split("|")[2:5]] == ["2800", "700", "4.00"]
     assert [cell.strip() for cell in lines[-1].split("|")[2:5]] == ["9900", "3000", "3.30"]
+
+
+def test_the_table_beside_pytorch() -> None:
+    lines = report.beside_pytorch(DUELS).splitlines()
+    assert [cell.strip() for cell in lines[0].split("|")[2:4]] == ["PyTorch", "ours"]
+    assert [[cell.strip() for cell in line.split("|")[2:5]] for line in lines[2:]] == [
+        ["770", "700", "1.10"],
+        ["6750", "4500", "1.50"],
+        ["1000", "1000", "1.00"],
+        ["6000", "3000", "2.00"],
+    ]
 
 
 def test_the_limit() -> None:
@@ -142,6 +161,18 @@ def test_our_result() -> None:
     assert found == Measured(700.0, 60.0, 11.0, 4000.0, 0.8, {"steps": 50.0})
     with pytest.raises(BenchError, match="timed no step"):
         programs.read_ours(run_of(*lines), json.dumps(dict(outcome, msPerStep=None)))
+
+
+def test_pytorch_s_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\nprint('step 1/2 loss 0.7, 0.30 s')\nprint('{\"msPerStep\": 710.5}', *sys.argv[3:3])"
+    )
+    monkeypatch.setattr(programs, "PYTORCH", program)
+    job = programs.Job(tmp_path, tmp_path, 0.5, False, 32, 128)
+    found = programs.pytorch(sys.executable, job, tmp_path / "work")
+    assert (found.ms_per_step, found.accuracy, found.phases) == (710.5, None, {})
+    assert 0 < found.start_seconds <= found.seconds
 
 
 @pytest.mark.parametrize(("steps", "examples", "batch"), [(14, 3668, 32), (6, 720, 32), (1, 40, 8)])
