@@ -57,8 +57,11 @@ def installed(target: Target) -> Target:
 
 @pytest.fixture(scope="module")
 def crd(target: Target) -> None:
-    """The API server serves the project's CRD."""
+    """The API server serves the project's CRD, as the chart's own, which a later installation adopts."""
     serve(target, CRD)
+    release = (f"meta.helm.sh/release-name={stack.RELEASE}", f"meta.helm.sh/release-namespace={stack.SYSTEM_NAMESPACE}")
+    target.kubectl.run("label", "--overwrite", f"--filename={CRD}", "app.kubernetes.io/managed-by=Helm")
+    target.kubectl.run("annotate", "--overwrite", f"--filename={CRD}", *release)
 
 
 @pytest.fixture(scope="module")
