@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import statistics
+import sys
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
@@ -13,7 +14,6 @@ from bench.child import BenchError, Line, Run
 LEARNING_RATE = 2e-5  # of the published script; it changes no duration
 REFERENCE_STEP, OUR_STEP, PYTORCH_STEP = "INFO:tensorflow:global_step/sec:", r".* step (\d+)/\d+ ", r"step (\d+)/\d+ "
 UNTIMED_STEPS = 2  # of all: they compile, allocate and warm caches
-PYTORCH = Path(__file__).resolve().parents[1] / "bench_pytorch" / "fine_tuning.py"
 
 
 class Job(NamedTuple):
@@ -89,7 +89,7 @@ def pytorch(python: str, job: Job, folder: Path) -> Measured:
         batch_size=job.batch_size,
         max_seq_length=job.max_seq_length,
     )
-    return read_pytorch(child.run([str(PYTORCH), *arguments], folder / "log", PYTORCH_STEP, python))
+    return read_pytorch(_run("bench_pytorch.fine_tuning", arguments, folder, PYTORCH_STEP, python))
 
 
 def our_flags(job: Job, output: Path) -> List[str]:
@@ -110,9 +110,9 @@ def flags(**values: object) -> List[str]:
     return [f"--{name}={value}" for name, value in values.items()]
 
 
-def _run(module: str, arguments: Sequence[str], folder: Path, step: str) -> Run:
-    shutil.rmtree(str(folder), ignore_errors=True)  # both continue from a checkpoint that they find
-    return child.run(["-m", module, *arguments], folder / "log", step)
+def _run(module: str, arguments: Sequence[str], folder: Path, step: str, python: str = sys.executable) -> Run:
+    shutil.rmtree(str(folder), ignore_errors=True)  # who saves continues from a checkpoint that it finds
+    return child.run(["-m", module, *arguments], folder / "log", step, python)
 
 
 def read_reference(run: Run) -> Measured:

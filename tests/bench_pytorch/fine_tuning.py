@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-UNTIMED_STEPS = 2  # the longest batch twice: they allocate
+from bench.programs import LEARNING_RATE, UNTIMED_STEPS
 
 
 def read_pairs(file: Path) -> tuple[list[str], list[str], list[int]]:
@@ -54,11 +54,12 @@ def main(data: Path, weights: Path, epochs: float, batch_size: int, max_seq_leng
     encoded = tokenizer(first, second, truncation=True, max_length=max_seq_length)
     batches = epoch([len(ids) for ids in encoded["input_ids"]], batch_size)
     steps = int(len(first) / batch_size * epochs)
+    # the longest batch first: it allocates what the others need
     chosen = [batches[0]] * UNTIMED_STEPS + evenly_spaced(batches, steps - UNTIMED_STEPS)
     collate = DataCollatorWithPadding(tokenizer)
 
     model = BertForSequenceClassification(BertConfig.from_json_file(weights / "bert_config.json")).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, weight_decay=0.01, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, len(batches) // 10, len(batches))
     seconds: list[float] = []
     for number, batch in enumerate(chosen, start=1):

@@ -164,11 +164,10 @@ def test_our_result() -> None:
 
 
 def test_pytorch_s_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import sys\nprint('step 1/2 loss 0.7, 0.30 s')\nprint('{\"msPerStep\": 710.5}', *sys.argv[3:3])"
-    )
-    monkeypatch.setattr(programs, "PYTORCH", program)
+    program = tmp_path / "bench_pytorch/fine_tuning.py"
+    program.parent.mkdir()
+    program.write_text("print('step 1/2 loss 0.7, 0.30 s')\nprint('{\"msPerStep\": 710.5}')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     job = programs.Job(tmp_path, tmp_path, 0.5, False, 32, 128)
     found = programs.pytorch(sys.executable, job, tmp_path / "work")
     assert (found.ms_per_step, found.accuracy, found.phases) == (710.5, None, {})
