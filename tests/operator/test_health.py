@@ -1,12 +1,9 @@
 """Watches' ages, the endpoints, and the gate before the passes."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
 from bertfinetune_operator.cluster import BERTFINETUNES, PODS
@@ -17,7 +14,6 @@ from bertfinetune_operator.perform import Reconciler
 from operator_process import free_port
 
 KEY = Key("ns", "uid")
-MORE = web.AppKey("more", asyncio.Event)
 
 
 class Clock:
@@ -27,55 +23,16 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-async def api() -> AsyncIterator[TestServer]:
-    """An API server that begins a watch at once and sends one bookmark when it is asked to."""
-    app = web.Application()
-    more = app[MORE] = asyncio.Event()
-
-    async def pods(request: web.Request) -> web.StreamResponse:
-        if "watch" not in request.query:
-            return web.json_response({})
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await more.wait()
-        await response.write(b'{"type": "BOOKMARK"}\n')
-        return response
-
-    async def refuse(_: web.Request) -> web.Response:
-        return web.Response(status=403)
-
-    app.add_routes([web.get("/proxied/api/v1/namespaces/a/pods", pods), web.get(BERTFINETUNES.path("a"), refuse)])
-    async with TestServer(app) as server:
-        yield server
-
-
-async def test_what_arrives_makes_a_watch_young(api: TestServer) -> None:
+def test_what_is_heard_makes_a_watch_young() -> None:
     clock = Clock()
     watches = Watches([PODS, BERTFINETUNES], ["a"], 10, clock)
     assert watches.age("pods") == 0
     watches.start()
-    async with aiohttp.ClientSession(middlewares=(watches.listen,)) as session:
-        clock.now = 120
-        assert watches.age("pods") == watches.age("bertfinetunes") == 20
-        url = api.make_url("/proxied/api/v1/namespaces/a/pods")
-        async with session.get(url) as listed:
-            assert await listed.json() == {}
-        assert watches.age("pods") == 0
-        clock.now = 125
-        async with session.get(url, params={"watch": "true"}) as response:
-            assert watches.age("pods") == 0
-            clock.now = 131
-            assert (watches.age("pods"), watches.failure()) == (
-                6,
-                "the watch of bertfinetunes has been silent for 31 s",
-            )
-            api.app[MORE].set()
-            assert [chunk async for chunk in response.content.iter_chunked(1024)] == [b'{"type": "BOOKMARK"}\n']
-            assert watches.age("pods") == 0
-        async with session.get(api.make_url(BERTFINETUNES.path("a")), params={"watch": "true"}) as refused:
-            assert refused.status == 403
-        assert watches.age("bertfinetunes") == 31
+    clock.now = 120
+    assert watches.age("pods") == watches.age("bertfinetunes") == 20
+    watches.hear(PODS.path("a"))
+    clock.now = 131
+    assert (watches.age("pods"), watches.failure()) == (11, "the watch of bertfinetunes has been silent for 31 s")
 
 
 def test_of_several_namespaces_the_most_silent_one_counts() -> None:
@@ -83,7 +40,7 @@ def test_of_several_namespaces_the_most_silent_one_counts() -> None:
     watches = Watches([PODS], ["a", "b"], 10, clock)
     watches.start()
     clock.now += 10 * PATIENCE
-    watches._hear(PODS.path("b"))
+    watches.hear(PODS.path("b"))
     assert watches.age("pods") == 10 * PATIENCE
     assert watches.failure() == ""
     clock.now += 0.1

@@ -1,6 +1,7 @@
 """The operator's process: `python -m bertfinetune_operator`."""
 
 import asyncio
+import gc
 import logging
 import secrets
 import signal
@@ -13,19 +14,22 @@ import kopf
 from bertfinetune_operator.cluster import Cluster
 from bertfinetune_operator.errors import ClusterError, SettingsError
 from bertfinetune_operator.gate import GatedReconciler
-from bertfinetune_operator.handlers import WATCHED, NoMemories, register
+from bertfinetune_operator.handlers import WATCHED, register
 from bertfinetune_operator.health import Endpoints, Watches
 from bertfinetune_operator.index import Index, Key
 from bertfinetune_operator.leader import Leader, LeaseLostError
-from bertfinetune_operator.lists import Lists
 from bertfinetune_operator.metrics import Metrics
 from bertfinetune_operator.perform import work
 from bertfinetune_operator.progress import poll
 from bertfinetune_operator.queue import WorkQueue
 from bertfinetune_operator.settings import Settings
+from bertfinetune_operator.streams import Streams
 
 STOP_SECONDS = 5.0
 """How long passes under way may take to end when the process is told to stop."""
+
+YOUNG_OBJECTS = 5000
+"""Objects made before a collection, in place of 700: a watch event alone is made of hundreds, and none is a cycle."""
 
 logger = logging.getLogger("bertfinetune_operator")
 
@@ -40,7 +44,7 @@ class Operator:
         self._index = index
         self._queue = WorkQueue[Key](metrics.queue_wait.observe)
         self._watches = Watches(WATCHED, settings.watch_namespaces, settings.watch_timeout)
-        self._lists = Lists(self._index, self._queue, settings.watch_namespaces)
+        self._streams = Streams(index, self._queue, settings.watch_namespaces, self._watches.hear)
         self._leader: Leader | None = None
         if settings.leader_election:
             identity = f"{settings.pod_name}_{secrets.token_hex(4)}"
@@ -106,7 +110,7 @@ class Operator:
             end.set()
 
     async def _once_listed(self, begin: Callable[[], Awaitable[None]]) -> None:
-        await self._lists.complete.wait()
+        await self._streams.complete.wait()
         await begin()
 
     async def _become_ready(self) -> None:
@@ -118,13 +122,11 @@ class Operator:
         for resource in WATCHED:
             age = partial(self._watches.age, resource.plural)
             self._metrics.watch_age.labels(resource.plural).set_function(age)
-        listeners = (self._watches.listen, self._lists.listen)
         await kopf.operator(
-            registry=register(self._index, self._queue, listeners, timeout),
+            registry=register(self._streams.listen, timeout),
             clusterwide=not namespaces,
             namespaces=namespaces,
             standalone=True,
-            memories=NoMemories(),
             ready_flag=started,
             stop_flag=end,
         )
@@ -139,6 +141,8 @@ class Operator:
 
 async def run(settings: Settings) -> None:
     """Connect and run."""
+    gc.freeze()  # modules and models stay until the end: no collection need look at them again
+    gc.set_threshold(YOUNG_OBJECTS)
     index = Index()
     metrics = Metrics(index)
     cluster = await Cluster.connect(metrics)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 from kubernetes.aio import client, config
+from pydantic_core import from_json
 
 from bertfinetune_operator import contract, naming
 from bertfinetune_operator.errors import (
@@ -164,7 +165,7 @@ class Cluster:
     async def _object(
         self, verb: str, path: str, query: dict[str, str] | None = None, body: Manifest | None = None
     ) -> Object:
-        answer: Object = json.loads(await self._request(verb, path, query, body))
+        answer: Object = from_json(await self._request(verb, path, query, body))
         return answer
 
     async def _request(

@@ -2,11 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Any, cast
 
-import aiohttp
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -50,36 +48,9 @@ class Watches:
             f"the watch of {p} has been silent for {age:.0f} s" for p, age in ages.items() if age > self._limit
         )
 
-    async def listen(
-        self, request: aiohttp.ClientRequest, send: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
-    ) -> aiohttp.ClientResponse:
-        """A middleware of the HTTP client that kopf watches with."""
-        response = await send(request)
-        path = next((known for known in self._arrived if request.url.path.endswith(known)), None)
-        if path and response.status == 200:
-            self._arrived[path] = self._clock()
-            if "watch" in request.url.query:
-                response.content = cast("aiohttp.StreamReader", _Heard(response.content, lambda: self._hear(path)))
-        return response
-
-    def _hear(self, path: str) -> None:
+    def hear(self, path: str) -> None:
+        """Something arrived at this path."""
         self._arrived[path] = self._clock()
-
-
-class _Heard:
-    """The body of a watch, and a call for every piece of it that is taken."""
-
-    def __init__(self, body: aiohttp.StreamReader, hear: Callable[[], None]) -> None:
-        self._body = body
-        self._hear = hear
-
-    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        async for chunk in self._body.iter_chunked(size):
-            self._hear()
-            yield chunk
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._body, name)
 
 
 class Endpoints:
