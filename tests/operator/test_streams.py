@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bertfinetune_operator import streams
 from bertfinetune_operator.cluster import BERTFINETUNES, JOBS, PODS, Resource
 from bertfinetune_operator.index import Index, Key
 from bertfinetune_operator.queue import WorkQueue
@@ -159,6 +160,28 @@ async def test_a_watch_feeds_the_index_and_leaves_bookmarks() -> None:
     assert counts(index) == (0, 0, 1)
     assert (await api.queue.get(), len(api.queue)) == (make.KEY, 0)
     assert api.heard == [PODS.path(), "begun", *[PODS.path()] * 4]
+
+
+async def test_what_arrives_in_a_pause_is_one_piece() -> None:
+    api = Api(Index())
+
+    async def hurry() -> None:
+        for _ in range(9):
+            await asyncio.sleep(0.005)
+            api._asked.put_nowait(None)
+
+    hurrying = asyncio.create_task(hurry())
+    got = await api.watch(PODS.path(), *(line("MODIFIED", at(version, make.pod())) for version in range(1, 10)))
+    await hurrying
+    assert got[-1] == bookmark("9")
+    assert len(got) <= 4
+
+
+async def test_after_a_large_piece_there_is_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr(streams, "LARGE_PIECE", 100)
+    async with asyncio.timeout(10):
+        assert await Api(Index()).watch(PODS.path(), bookmark("1" * 99), bookmark("2" * 99))
 
 
 async def test_what_is_no_news_wakes_nobody(index: Index) -> None:

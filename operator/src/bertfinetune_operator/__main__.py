@@ -28,7 +28,7 @@ from bertfinetune_operator.streams import Streams
 STOP_SECONDS = 5.0
 """How long passes under way may take to end when the process is told to stop."""
 
-YOUNG_OBJECTS = 5000
+YOUNG_OBJECTS = 20_000
 """Objects made before a collection, in place of 700: a watch event alone is made of hundreds, and none is a cycle."""
 
 logger = logging.getLogger("bertfinetune_operator")

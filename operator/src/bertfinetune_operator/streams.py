@@ -24,6 +24,12 @@ from bertfinetune_operator.queue import WorkQueue
 
 KINDS = {BERTFINETUNES: contract.KIND, JOBS: "Job", PODS: "Pod"}
 
+PAUSE_SECONDS = 0.1
+"""Between two looks at a watch: what happens to an object meanwhile is one pass and not several."""
+
+LARGE_PIECE = 2**16
+"""Bytes after which there is no pause: so much is waiting that the connection would be held up."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -94,6 +100,8 @@ class Streams:
                 bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}}
                 left.append(json.dumps(bookmark).encode())
             yield b"".join(line + b"\n" for line in left)
+            if len(piece) < LARGE_PIECE:
+                await asyncio.sleep(PAUSE_SECONDS)
 
     def _take(self, change: str, raw: Object) -> None:
         """Keep an object, or forget it, and ask for a pass if that is news."""
