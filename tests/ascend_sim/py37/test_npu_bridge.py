@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from pathlib import Path
 from typing import Any, Callable
 
@@ -196,7 +198,7 @@ def test_illegal_configuration(tmp_path: Path, arguments: dict[str, Any], error:
         ("DEVICE_ID", "8", RuntimeError, "DEVICE_ID='8'"),
         ("DEVICE_ID", "1", RuntimeError, r"DEVICE_ID=1: a container with 1 card\(s\) has devices 0 to 0"),
         ("RANK_SIZE", None, RuntimeError, "RANK_SIZE='' is not a number"),
-        ("RANK_SIZE", "2", NotImplementedError, "RANK_SIZE=2 is published by npu_bridge but not simulated"),
+        ("RANK_SIZE", "2", RuntimeError, "RANK_TABLE_FILE='' is not a rank table of one server"),
         ("TF_CONFIG", '{"cluster": {"ps": ["a:1"]}}', NotImplementedError, "parameter-server mode"),
     ],
 )
@@ -209,6 +211,31 @@ def test_environment_without_a_card(  # noqa: PLR0917 a table's columns
         monkeypatch.setenv(variable, value)
     with pytest.raises(error, match=message):
         estimator(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rank", "table", "refused"),
+    [
+        ("0", {}, False),
+        ("1", {}, True),  # its card is the first of two, the table's the second
+        ("2", {}, True),
+        ("0", {"status": "initializing"}, True),
+        ("0", {"version": "1.2"}, True),
+        ("0", {"server_list": []}, True),
+        ("0", {"server_list": [{"device": [{"device_id": "4", "rank_id": "0"}]}]}, True),
+    ],
+)
+def test_the_rank_table_must_give_its_card_to_a_rank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: str, table: dict[str, Any], refused: bool
+) -> None:
+    devices = [{"device_id": "4", "rank_id": "0"}, {"device_id": "5", "rank_id": "1"}]
+    whole = {"status": "completed", "version": "1.0", "server_count": "1", "server_list": [{"device": devices}]}
+    (tmp_path / "table.json").write_text(json.dumps({**whole, **table}))
+    two = {"ASCEND_VISIBLE_DEVICES": "4,5", "RANK_SIZE": "2", "RANK_ID": rank}
+    for name, value in {**two, "RANK_TABLE_FILE": str(tmp_path / "table.json")}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RuntimeError, match="RANK_TABLE_FILE=") if refused else contextlib.nullcontext():
+        estimator(tmp_path / "model")
 
 
 def test_the_second_of_two_cards_named_by_volcano(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

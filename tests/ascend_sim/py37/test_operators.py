@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import numpy as np
@@ -54,6 +59,11 @@ def test_dropout_keeps_the_mean_and_follows_its_seed(session: tf.compat.v1.Sessi
     np.testing.assert_array_equal(first, second)
     assert (first != other).any()
     np.testing.assert_array_equal(session.run(npu_ops.dropout(ones, 1.0)), np.ones(100_000))
+
+
+def test_dropout_can_be_turned_off(session: tf.compat.v1.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASCEND_SIM_DROPOUT", "off")
+    np.testing.assert_array_equal(session.run(npu_ops.dropout(tf.ones([1000]), 0.5)), np.ones(1000))
 
 
 @pytest.mark.parametrize("keep_prob", [0, 0.0, -0.1, 1.1])
@@ -120,13 +130,94 @@ def test_one_card_changes_nothing(session: tf.compat.v1.Session, wrap: type) -> 
     assert optimizer.variables() == inner.variables()
 
 
-def test_two_cards_are_not_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    weight = tf.compat.v1.get_variable("weight", initializer=tf.ones([4]))
-    optimizer = NPUDistributedOptimizer(tf.compat.v1.train.GradientDescentOptimizer(0.5))
+COLLECTIVES = """
+import json, sys
+import tensorflow as tf
+from npu_bridge.npu_init import NPUDistributedOptimizer, get_rank_id, get_rank_size, hccl_ops
+
+rank, size = get_rank_id(), get_rank_size()
+x = tf.constant([[1.0 + rank, 2.0 - rank]])
+weight = tf.compat.v1.get_variable("weight", initializer=tf.zeros([4]))
+optimizer = NPUDistributedOptimizer(tf.compat.v1.train.GradientDescentOptimizer(1.0))
+(dense, _), = optimizer.compute_gradients(tf.reduce_sum(weight * x[0, 0]))
+(sparse, _), = optimizer.compute_gradients(tf.gather(weight, [rank, 3]) * x[0])
+tensors = {
+    **{name: hccl_ops.allreduce(x, name) for name in ("sum", "max", "min", "prod")},
+    "gathered": hccl_ops.allgather(x, size),
+    "from 1": hccl_ops.broadcast(x, 1),
+    "mine": hccl_ops.reduce_scatter(tf.range(size) * (rank + 1), "sum", size),
+    "dense": dense,
+    "sparse": tf.convert_to_tensor(sparse),
+}
+assert tensors["gathered"].shape == (size, 2), tensors["gathered"].shape
+with tf.compat.v1.Session() as session:
+    session.run(tf.compat.v1.global_variables_initializer())
+    for _ in range(3):
+        values = session.run(tensors)
+print(json.dumps({name: value.tolist() for name, value in values.items()}))
+"""
+
+
+def ranks_running(code: str, folder: Path, **environment: str) -> list[subprocess.Popen]:
+    """Starts code as each of three ranks."""
+    devices = [{"device_id": str(rank), "rank_id": str(rank)} for rank in range(3)]
+    table = {"status": "completed", "version": "1.0", "server_count": "1", "server_list": [{"device": devices}]}
+    (folder / "table.json").write_text(json.dumps(table))
+    path = str(Path(__file__).parents[1] / "npu_bridge_sim")
+    common = {**os.environ, "PYTHONPATH": path, "RANK_TABLE_FILE": str(folder / "table.json"), "RANK_SIZE": "3"}
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**common, "RANK_ID": str(rank), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+        for rank in range(3)
+    ]
+
+
+def test_collectives_over_three_ranks(tmp_path: Path) -> None:
+    processes = ranks_running(COLLECTIVES, tmp_path)
+    ended = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], ended
+    for rank, (output, _) in enumerate(ended):
+        assert json.loads(output) == {
+            "sum": [[6.0, 3.0]],
+            "max": [[3.0, 2.0]],
+            "min": [[1.0, 0.0]],
+            "prod": [[6.0, 0.0]],
+            "gathered": [[1.0, 2.0], [2.0, 1.0], [3.0, 0.0]],
+            "from 1": [[2.0, 1.0]],
+            "mine": [6 * rank],
+            "dense": [2.0] * 4,
+            "sparse": pytest.approx([1 / 3, 2 / 3, 1.0, 1.0]),
+        }
+
+
+LOST = """
+import os, sys, tensorflow as tf
+from npu_bridge.npu_init import hccl_ops
+if os.environ["RANK_ID"] == "2":
+    sys.exit()
+with tf.compat.v1.Session() as session:
+    session.run(hccl_ops.allreduce(tf.ones([1]), "sum"))
+"""
+
+
+def test_a_rank_that_does_not_come_is_waited_for_until_the_timeout(tmp_path: Path) -> None:
+    processes = ranks_running(LOST, tmp_path, HCCL_CONNECT_TIMEOUT="2", HCCL_EXEC_TIMEOUT="3")
+    words = [process.communicate(timeout=120)[1] for process in processes]
+    assert "not all ranks came within HCCL_CONNECT_TIMEOUT" in words[0]
+    assert "a rank did not answer within HCCL_EXEC_TIMEOUT" in words[1]
+
+
+def test_collectives_over_a_group_are_not_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK_SIZE", "2")
-    for loss in (weight * 3, tf.gather(weight, [1])):  # a dense gradient, then IndexedSlices
-        with pytest.raises(NotImplementedError, match="a collective operation over 2 ranks"):
-            optimizer.compute_gradients(loss)
+    with pytest.raises(NotImplementedError, match="a collective operation over group 'odd'"):
+        hccl_ops.allreduce(tf.ones([1]), "sum", group="odd")
+    with pytest.raises(ValueError, match="rank_size=3: the world has 2 ranks"):
+        hccl_ops.allgather(tf.ones([1]), 3)
 
 
 def test_collectives_over_one_rank_return_their_input() -> None:

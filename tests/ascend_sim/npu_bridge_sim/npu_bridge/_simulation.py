@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -49,8 +51,25 @@ def require_card() -> int:
             f"DEVICE_ID={device}: a container with {len(cards)} card(s) has devices 0 to {len(cards) - 1}"
         )
     if rank_size() > 1:
-        raise not_simulated(f"RANK_SIZE={rank_size()}")
+        _check_rank_table(cards[int(device)])
     return int(device)
+
+
+def _check_rank_table(card: int) -> None:
+    """Raise RuntimeError unless RANK_TABLE_FILE gives this card to this rank, among as many ranks as there are."""
+    path = os.environ.get("RANK_TABLE_FILE", "")
+    try:
+        table = json.loads(Path(path).read_text())
+        (server,) = table["server_list"]
+        devices = {device["rank_id"]: device["device_id"] for device in server["device"]}
+        head = [table[key] for key in ("status", "version", "server_count")]
+    except (OSError, ValueError, KeyError, TypeError) as reason:
+        raise RuntimeError(f"RANK_TABLE_FILE={path!r} is not a rank table of one server: {reason!r}") from reason
+    if head != ["completed", "1.0", "1"] or len(devices) != rank_size() or devices.get(str(rank_id())) != str(card):
+        raise RuntimeError(
+            f"RANK_TABLE_FILE={path!r} must be completed, have {rank_size()} ranks and give card {card} to rank "
+            f"{rank_id()}: {table}"
+        )
 
 
 class _FaultHook(tf.estimator.SessionRunHook):
@@ -72,9 +91,12 @@ class _FaultHook(tf.estimator.SessionRunHook):
 
 
 def fault_hooks() -> list[tf.estimator.SessionRunHook]:
-    """Return what breaks the card as ASCEND_SIM_FAULT says, for example `UnavailableError:3`; nothing without it."""
-    error, _, step = os.environ.get("ASCEND_SIM_FAULT", "").partition(":")
-    return [_FaultHook(error, int(step))] if error else []
+    """Return what breaks the card as ASCEND_SIM_FAULT says, for example `UnavailableError:3`; nothing without it.
+
+    A third part, as in `UnavailableError:3:1`, is the rank whose card breaks; without it all cards do.
+    """
+    error, step, rank = [*os.environ.get("ASCEND_SIM_FAULT", "").split(":"), "", ""][:3]
+    return [_FaultHook(error, int(step))] if error and rank in ("", os.environ["RANK_ID"]) else []
 
 
 def rank_size() -> int:

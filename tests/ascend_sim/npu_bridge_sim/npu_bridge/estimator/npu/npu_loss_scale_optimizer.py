@@ -17,5 +17,5 @@ class NPULossScaleOptimizer(LossScaleOptimizer):
     def __init__(
         self, opt: tf.compat.v1.train.Optimizer, loss_scale_manager: Any, is_distributed: bool = False
     ) -> None:
-        del is_distributed  # one card: nobody to agree with about an overflow
+        del is_distributed  # an overflow is in the averaged gradients, so every rank finds it by itself
         super().__init__(opt, loss_scale_manager)

@@ -7,17 +7,20 @@ from typing import Any
 
 import tensorflow as tf
 
+from hccl.manage.api import get_rank_size
 from npu_bridge.estimator.npu.npu_loss_scale_optimizer import NPULossScaleOptimizer
 from npu_bridge.hccl import hccl_ops
 
 
 def allreduce(tensor: Any, var: Any, average: bool = True) -> Any:
     """Return the mean (or the sum) of `tensor` over all ranks."""
-    del var, average  # over one rank both are the tensor itself
+    del var
+    size = get_rank_size()
+    divisor = size if average else 1
     if isinstance(tensor, tf.IndexedSlices):
-        values, indices = hccl_ops.allgather(tensor.values, 1), hccl_ops.allgather(tensor.indices, 1)
-        return tf.IndexedSlices(values, indices, dense_shape=tensor.dense_shape)
-    return hccl_ops.allreduce(tensor, "sum")
+        values, indices = hccl_ops.allgather(tensor.values, size), hccl_ops.allgather(tensor.indices, size)
+        return tf.IndexedSlices(values / divisor, indices, dense_shape=tensor.dense_shape)
+    return hccl_ops.allreduce(tensor, "sum") / divisor
 
 
 class NPUDistributedOptimizer(tf.compat.v1.train.Optimizer):
