@@ -132,7 +132,7 @@ def test_defaults_are_filled_in_by_the_server(kubectl: Kubectl) -> None:
         "evalBatchSize": 32,
         "saveCheckpointsSteps": 100,
     }
-    assert spec["accelerator"] == {"type": "Ascend910"}
+    assert spec["accelerator"] == {"type": "Ascend910", "devicesPerWorker": 1}
     assert (spec["backoffLimit"], spec["model"]["name"], spec["output"]["keepCheckpointMax"]) == (3, "custom", 5)
     assert (spec["suspend"], spec["quality"]) == (False, {"onCollapse": "Retry", "maxRetries": 2})
     assert not {"scheduling", "trainer"} & set(spec)

@@ -47,8 +47,19 @@ def test_scrape_annotations_are_there_when_they_are_asked_for() -> None:
 
 
 def test_every_flag_of_the_contract_is_passed_once() -> None:
-    flags = trainer_flags(BertFinetune.model_validate(make.bertfinetune()), trial=0)
+    obj = BertFinetune.model_validate(make.bertfinetune(spec={"accelerator": {"devicesPerWorker": 8}}))
+    flags = trainer_flags(obj, trial=0)
     assert tuple(flags) == contract.FLAGS
+    assert flags["devices"] == "8"
+
+
+@pytest.mark.parametrize("accelerator", [{}, {"devicesPerWorker": 1}, {"virtualDevice": "2c"}, {"type": "CPU"}])
+def test_one_card_is_the_job_that_it_was_before_there_could_be_more(accelerator: dict[str, Any]) -> None:
+    obj = BertFinetune.model_validate(make.bertfinetune(spec={"accelerator": accelerator}))
+    assert set(contract.FLAGS) - set(trainer_flags(obj, trial=0)) == {"devices"}
+    without = {name: value for name, value in accelerator.items() if name != "devicesPerWorker"}
+    before = BertFinetune.model_validate(make.bertfinetune(spec={"accelerator": without}))
+    assert build_job(obj, BertFinetuneStatus(), make.SETTINGS) == build_job(before, BertFinetuneStatus(), make.SETTINGS)
 
 
 def test_another_trial_is_another_run_with_a_steadier_recipe() -> None:

@@ -114,6 +114,11 @@ PROGRESS = {"step": 141, "totalSteps": 344, "percent": 40, "summary": "141/344 (
             },
         ),
         (
+            None,
+            {"accelerator": {"type": "Ascend910", "devicesPerWorker": 8}},
+            {"devices{}": 8, 'status_phase{phase="Pending",reason="Pending"}': 1},
+        ),
+        (
             {"phase": "Retrying", "reason": "Collapsed", "trials": [COLLAPSED]},
             {},
             {

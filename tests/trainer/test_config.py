@@ -53,6 +53,7 @@ def test_both_spellings_of_a_value() -> None:
         ("keep_checkpoint_max", [1], [0]),
         ("export_saved_model", [], ["True", "1", "", "yes"]),
         ("device", contract.DEVICES, ["gpu"]),
+        ("devices", [1], [0, 3, 16, "two"]),
         ("run_id", ["", "0f"], []),
         ("metrics_port", [0, 65535], [-1, 65536]),
         ("termination_log", ["", "/dev/termination-log"], []),
@@ -74,6 +75,14 @@ def test_a_flag_that_is_true_or_false() -> None:
         True,
         False,
     ]
+
+
+def test_several_devices_are_cards() -> None:
+    for devices in contract.DEVICE_COUNTS:
+        config = parse([*NEEDED, "--device=npu", f"--devices={devices}"])
+        assert (config.devices, config.step_examples) == (devices, 32 * devices)
+    with pytest.raises(BadConfigError, match="--devices=2: there are several cards with --device=npu only"):
+        parse([*NEEDED, "--devices=2"])
 
 
 def test_a_missing_flag_is_named() -> None:

@@ -33,6 +33,17 @@ def test_every_pair_is_in_exactly_one_batch_and_nothing_overlaps(workload: "tupl
         assert all(row < shape.rows and cell < shape.width for row, cell in taken)
 
 
+@given(workloads(), st.sampled_from([1, 2, 4, 8]), st.integers(0, 5))
+def test_the_ranks_share_the_batches_of_every_step(workload: "tuple[List[int], Shape]", ranks: int, first: int) -> None:
+    """Together and in turn they have what is left after the first steps: so each pair once an epoch, on one card."""
+    lengths, shape = workload
+    batches = list(packing.pack(range(len(lengths)), lengths, shape))
+    parts = [list(packing.part_of_rank(iter(batches), first, rank, ranks)) for rank in range(ranks)]
+    in_turn = [batch for step in itertools.zip_longest(*parts) for batch in step if batch is not None]
+    assert in_turn == batches[first * ranks :]
+    assert all(len(parts[0]) - len(part) in (0, 1) for part in parts)
+
+
 @given(workloads())
 def test_a_pair_without_room_is_first_in_the_next_batch(workload: "tuple[List[int], Shape]") -> None:
     lengths, shape = workload

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bert_trainer import contract, errors, result
 from bert_trainer.errors import TrainerError
+from bert_trainer.ranks import RankError
 
 
 @pytest.mark.parametrize("error", TrainerError.__subclasses__())
@@ -22,6 +23,13 @@ def test_every_anticipated_failure_has_a_class_of_the_contract(error: "type[Trai
 def test_the_classes_cover_the_contract() -> None:
     codes = {error.exit_code for error in [TrainerError, *TrainerError.__subclasses__()]}
     assert codes == set(contract.EXIT_CLASSES) - {contract.EXIT_OK}
+
+
+@pytest.mark.parametrize(
+    ("code", "failure_class"), [(69, "DeviceFault"), (64, "BadConfig"), (137, "Unknown"), (1, "Unknown")]
+)
+def test_the_end_of_another_rank_has_that_rank_s_class(code: int, failure_class: str) -> None:
+    assert result.failure(RankError("rank 1", code))["class"] == failure_class
 
 
 def test_a_bug_is_unknown() -> None:

@@ -21,7 +21,7 @@ import tensorboard_view
 import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, train
+from bert_trainer import contract, evaluation, train
 from bert_trainer.config import Config
 from bert_trainer.errors import InterruptedRunError
 from bert_trainer.stop import StopRequest
@@ -147,6 +147,27 @@ def test_interrupted_and_resumed_is_the_uninterrupted_run(make_config: Callable[
     assert_same_run(tmp_path, "whole", "parts")
     assert {key: resumed[key] for key in SAME} == {key: whole[key] for key in SAME}
     assert (parts / "history.jsonl").read_bytes() == (tmp_path / "whole" / "history.jsonl").read_bytes()
+
+
+def test_a_stop_during_the_evaluation_that_a_resumed_run_makes_up_for(
+    make_config: Callable[..., Config], tmp_path: Path
+) -> None:
+    """It takes no step after it, since the evaluation would then be too late."""
+    whole = run_with(make_config, StopRequest(), output_dir=str(tmp_path / "whole"))
+    parts, stop = tmp_path / "parts", StopRequest()
+    with pytest.raises(InterruptedRunError):
+        run_with(make_config, StopAt(parts, 5), output_dir=str(parts))
+
+    def infer(session: tf.Session, features: Dict[str, np.ndarray]) -> np.ndarray:
+        stop.signal = "SIGTERM"
+        return evaluate(session, features)
+
+    evaluate = evaluation.infer
+    with mock.patch.object(evaluation, "infer", infer), pytest.raises(InterruptedRunError, match=r"model.ckpt-5 saved"):
+        run_with(make_config, stop, output_dir=str(parts))
+    resumed = run_with(make_config, StopRequest(), output_dir=str(parts))
+    assert_same_run(tmp_path, "whole", "parts")
+    assert {key: resumed[key] for key in SAME} == {key: whole[key] for key in SAME}
 
 
 def test_what_a_lost_process_did_after_its_checkpoint_happens_again(

@@ -68,6 +68,13 @@ def test_versions_are_recorded_but_not_compared(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text()) == RUN
 
 
+def test_a_folder_of_a_trainer_that_knew_one_card_only_belongs_to_a_run_on_one_card(tmp_path: Path) -> None:
+    RunFolder(tmp_path).claim(RUN)
+    assert RunFolder(tmp_path).claim(changed("config", "devices", 1)) is None
+    with pytest.raises(BadConfigError, match="devices was 1, is 2"):
+        RunFolder(tmp_path).claim(changed("config", "devices", 2))
+
+
 def test_a_finished_run_gives_its_result_again(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.claim(RUN)

@@ -22,7 +22,8 @@ class Accelerator:
     """Environment of the device's software, apart from JOB_ID."""
 
 
-# One process on one card needs no HCCL rank table (CANN environment reference: DEVICE_ID, RANK_ID, RANK_SIZE).
+# One process on one card needs no HCCL rank table (CANN environment reference: DEVICE_ID, RANK_ID, RANK_SIZE). Where a
+# pod has more cards, that process gives itself and the others what differs from this.
 ASCEND_910 = Accelerator(
     device="npu",
     is_ascend=True,
@@ -61,6 +62,9 @@ DRIVER = (
     DriverPath("npu-log", "/var/log/npu", "DirectoryOrCreate", read_only=False),
 )
 """What ascend-docker-runtime would mount, and the folder of the driver's log."""
+
+CARD_ADDRESSES = DriverPath("hccn-conf", "/etc/hccn.conf", "File")
+"""The addresses of the cards' network ports, which stand in the rank table of several cards."""
 
 
 def environment(accelerator: Accelerator, uid: str) -> dict[str, str]:

@@ -130,7 +130,8 @@ class Training(Model):
     """Hyper-parameters. The defaults are those of the reference run: BERT-Base on MRPC."""
 
     train_batch_size: Annotated[int, Field(ge=1, le=1024)] = 32
-    """Sentence pairs in one training step. Default: 32."""
+    """Sentence pairs in one training step on each card: with more cards a step has more of them, and there are fewer
+    steps. Default: 32."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-5
     """Peak of the learning-rate schedule (linear warm-up, then linear decay to 0), per step. Default: 2e-5."""
     num_train_epochs: Annotated[float, Field(gt=0, le=100)] = 3.0
@@ -163,12 +164,23 @@ class Accelerator(Model):
             cel(
                 "self.type == 'Ascend910' || !has(self.virtualDevice)",
                 "virtualDevice is a share of a card: remove it or set type: Ascend910",
-            )
+            ),
+            cel(
+                "self.type == 'Ascend910' || !has(self.devicesPerWorker) || self.devicesPerWorker == 1",
+                "devicesPerWorker counts cards: remove it or set type: Ascend910",
+            ),
+            cel(
+                "!has(self.virtualDevice) || self.devicesPerWorker == 1",
+                "several cards are whole ones: remove virtualDevice or devicesPerWorker",
+            ),
         )
     )
 
     type: Literal["Ascend910", "CPU"] = "Ascend910"
-    """Ascend910: one card, resource huawei.com/Ascend910 or the operator's setting. CPU: none. Default: Ascend910."""
+    """Ascend910: cards, resource huawei.com/Ascend910 or the operator's setting. CPU: none. Default: Ascend910."""
+    devices_per_worker: Literal[contract.DEVICE_COUNTS] = 1  # type: ignore[valid-type]
+    """Cards of one node that train together, in one pod with a process on each; every process takes memory and CPU of
+    its own, of which spec.trainer.resources must have enough. Default: 1."""
     virtual_device: Literal[VIRTUAL_DEVICES] | None = None  # type: ignore[valid-type]
     """One vNPU in place of the card, by its AI cores, resource huawei.com/Ascend910-2c and so on, or the operator's
     setting. Default: none."""

@@ -42,6 +42,7 @@ FLAGS = (
     "keep_checkpoint_max",
     "export_saved_model",
     "device",
+    "devices",
     "run_id",
     "metrics_port",
     "termination_log",
@@ -59,6 +60,7 @@ MODEL_NAMES = ("custom", "bert-base-uncased", "bert-large-uncased")
 OPTIMIZERS = ("AdamWeightDecay", "AdamW")
 PRECISION_MODES = ("allow_mix_precision", "allow_fp32_to_fp16", "force_fp16", "must_keep_origin_dtype")
 DEVICES = ("cpu", "npu")
+DEVICE_COUNTS = (1, 2, 4, 8)  # what an Ascend server gives to one pod; 1 is not passed, so any trainer takes it
 
 # Exit codes of the trainer, after sysexits.h, and the failure classes they stand for.
 EXIT_OK = 0

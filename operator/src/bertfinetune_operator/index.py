@@ -35,7 +35,7 @@ READ_WHEN_FINISHED: Mapping[str, Wanted] = {
     "spec": {
         "task": WHOLE,
         "model": {"name": WHOLE},
-        "accelerator": {"type": WHOLE},
+        "accelerator": {"type": WHOLE, "devicesPerWorker": WHOLE},
         "quality": {"minAccuracy": WHOLE},
         "ttlSecondsAfterFinished": WHOLE,
     },

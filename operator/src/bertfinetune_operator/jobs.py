@@ -22,6 +22,10 @@ KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"
 VOLCANO_QUEUE = "scheduling.volcano.sh/queue-name"
 VOLCANO_GROUP_SIZE = "scheduling.volcano.sh/group-min-member"
 
+SHARED_MEMORY: Manifest = {"name": "shm", "emptyDir": {"medium": "Memory"}}
+SHARED_MEMORY_MOUNT: Manifest = {"name": "shm", "mountPath": "/dev/shm"}  # noqa: S108  # a path in the container
+"""For HCCL between the processes of a pod, as in Ascend's own manifests: a container runtime gives 64 MiB."""
+
 SCRAPE = {
     "prometheus.io/scrape": "true",
     "prometheus.io/port": str(contract.METRICS_PORT),
@@ -113,6 +117,7 @@ def _pod_spec(obj: BertFinetune, status: BertFinetuneStatus, settings: Settings,
             _volume("data", obj.spec.data.source),
             _volume("output", obj.spec.output),
             {"name": "tmp", "emptyDir": {}},
+            *([SHARED_MEMORY] if obj.spec.accelerator.devices_per_worker > 1 else ()),
             *(part.volume() for part in _driver(obj, settings)),
         ],
     }
@@ -133,8 +138,10 @@ def _image_pull_secrets(trainer: Trainer, settings: Settings) -> Iterable[str]:
 
 def _driver(obj: BertFinetune, settings: Settings) -> Iterable[accelerator.DriverPath]:
     """What the pod itself must mount of the Ascend driver; mostly that is done for it."""
-    is_ascend = accelerator.ACCELERATORS[obj.spec.accelerator.type].is_ascend
-    return accelerator.DRIVER if is_ascend and settings.ascend_driver == "hostPath" else ()
+    wanted = obj.spec.accelerator
+    if not accelerator.ACCELERATORS[wanted.type].is_ascend or settings.ascend_driver != "hostPath":
+        return ()
+    return (*accelerator.DRIVER, accelerator.CARD_ADDRESSES) if wanted.devices_per_worker > 1 else accelerator.DRIVER
 
 
 def _away_from(nodes: list[str]) -> Manifest:
@@ -198,7 +205,7 @@ def _container(obj: BertFinetune, status: BertFinetuneStatus, trainer: Trainer, 
     resources = common["resources"]
     if device.is_ascend:  # Kubernetes takes the limit as the request
         card = settings.card(obj.spec.accelerator.virtual_device)
-        resources["limits"] = resources.get("limits", {}) | {card: "1"}
+        resources["limits"] = resources.get("limits", {}) | {card: str(obj.spec.accelerator.devices_per_worker)}
     env = [{"name": name, "value": value} for name, value in accelerator.environment(device, obj.metadata.uid).items()]
     return common | {
         "name": contract.CONTAINER_NAME,
@@ -210,13 +217,17 @@ def _container(obj: BertFinetune, status: BertFinetuneStatus, trainer: Trainer, 
             _mount("data", contract.DATA_PATH, obj.spec.data.source, read_only=True),
             _mount("output", contract.OUTPUT_PATH, obj.spec.output, read_only=False),
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # a path in the container
+            *([SHARED_MEMORY_MOUNT] if obj.spec.accelerator.devices_per_worker > 1 else ()),
             *(part.mount() for part in _driver(obj, settings)),
         ],
     }
 
 
 def trainer_flags(obj: BertFinetune, trial: int) -> dict[str, str]:
-    """The trainer's command line in a trial, from 0: every flag of the contract, in its order, with its value."""
+    """The trainer's command line in a trial, from 0: every flag of the contract, in its order, with its value.
+
+    One card goes without saying, as images know it that are older than the flag.
+    """
     meta, training = obj.metadata, training_of(obj.spec.training, trial)
     values = {
         "task_name": obj.spec.task,
@@ -227,11 +238,12 @@ def trainer_flags(obj: BertFinetune, trial: int) -> dict[str, str]:
         "keep_checkpoint_max": obj.spec.output.keep_checkpoint_max,
         "export_saved_model": str(obj.spec.output.export_saved_model).lower(),
         "device": accelerator.ACCELERATORS[obj.spec.accelerator.type].device,
+        "devices": obj.spec.accelerator.devices_per_worker,
         "run_id": f"{meta.uid}-{trial}" if trial else meta.uid,
         "metrics_port": contract.METRICS_PORT,
         "termination_log": contract.TERMINATION_LOG,
     } | training.model_dump()
-    return {flag: str(values[flag]) for flag in contract.FLAGS}
+    return {flag: str(values[flag]) for flag in contract.FLAGS if flag != "devices" or values[flag] > 1}
 
 
 def _volume(name: str, place: Volume) -> Manifest:

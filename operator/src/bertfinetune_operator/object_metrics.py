@@ -50,6 +50,7 @@ def _at(*path: str) -> Callable[[Object], Any]:
 TASK = _at("spec", "task")
 MODEL = _at("spec", "model", "name")
 ACCELERATOR = _at("spec", "accelerator", "type")
+DEVICES = _at("spec", "accelerator", "devicesPerWorker")
 
 
 def _number(*path: str) -> Callable[[Object], Samples]:
@@ -67,7 +68,7 @@ def _info(obj: Object) -> Samples:
 
 
 def _devices(obj: Object) -> Samples:
-    return [((), ACCELERATOR(obj) == "Ascend910")]
+    return [((), (DEVICES(obj) or 1) if ACCELERATOR(obj) == "Ascend910" else 0)]
 
 
 def _pod(obj: Object) -> Samples:

@@ -10,7 +10,7 @@ import sys  # noqa: E402
 import warnings  # noqa: E402
 from typing import Callable, List, Tuple  # noqa: E402
 
-from bert_trainer import config, contract, result  # noqa: E402
+from bert_trainer import config, contract, ranks, result  # noqa: E402
 from bert_trainer.errors import TrainerError  # noqa: E402
 from bert_trainer.result import Outcome  # noqa: E402
 from bert_trainer.stop import StopRequest  # noqa: E402
@@ -22,16 +22,20 @@ def main(arguments: List[str]) -> int:
     """Runs the trainer and returns its exit code; the outcome is reported whatever happens."""
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
     stop = StopRequest()
-    stop.listen()
+    follows = ranks.follow_leader()
+    if not follows:
+        stop.listen()
 
     def run() -> Outcome:
         settings = config.parse(arguments)
         quiet_tensorflow()
         from bert_trainer import train  # noqa: PLC0415 - a wrong flag is refused without waiting for TensorFlow
 
-        return train.run(settings, stop, STARTED)
+        return train.follow(settings) if follows else train.run(settings, stop, STARTED)
 
     outcome, exit_code = attempt(run)
+    if follows and not exit_code:
+        return exit_code  # rank 0 reports the outcome
     result.write_termination_log(outcome, termination_log(arguments))
     if not exit_code:
         print(result.final_block(outcome), flush=True)
@@ -70,4 +74,4 @@ def quiet_tensorflow() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ranks.leave(main(sys.argv[1:]))

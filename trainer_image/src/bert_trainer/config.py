@@ -20,8 +20,8 @@ def between(low: int, high: int) -> Rule:
     return Rule(lambda value: low <= value <= high, "from {} to {}".format(low, high))
 
 
-def one_of(choices: Sequence[str]) -> Rule:
-    return Rule(lambda value: value in choices, "one of " + ", ".join(choices))
+def one_of(choices: Sequence[Any]) -> Rule:
+    return Rule(lambda value: value in choices, "one of " + ", ".join(map(str, choices)))
 
 
 GIVEN = Rule(bool, "given: this flag has no default")
@@ -40,7 +40,7 @@ class Config:
     task_name: str = flag("MRPC", "task to fine-tune on", one_of(contract.TASKS))
     data_path: str = flag("", "folder with the task's train.tsv and dev.tsv", GIVEN)
     model_path: str = flag("", "folder with vocab.txt, bert_config.json and bert_model.ckpt.*", GIVEN)
-    train_batch_size: int = flag(32, "sentence pairs per training step", between(1, 1024))
+    train_batch_size: int = flag(32, "sentence pairs per training step and card", between(1, 1024))
     learning_rate: float = flag(2e-5, "peak learning rate", Rule(lambda v: 0 < v <= 1, "above 0, at most 1"))
     num_train_epochs: float = flag(
         3.0, "passes over the training set", Rule(lambda v: 0 < v <= 100, "above 0, at most 100")
@@ -69,6 +69,9 @@ class Config:
     keep_checkpoint_max: int = flag(5, "checkpoints kept", between(1, 1000))
     export_saved_model: bool = flag(False, "export the result for TensorFlow Serving to <output_dir>/saved_model")
     device: str = flag("cpu", "where to run", one_of(contract.DEVICES))
+    devices: int = flag(
+        1, "cards of this machine that train together, a process on each", one_of(contract.DEVICE_COUNTS)
+    )
     run_id: str = flag("", "identity of the run; empty for a run by hand")
     metrics_port: int = flag(0, "TCP port of /metrics and /progress, 0 for none", between(0, 65535))
     termination_log: str = flag("", "file that receives the result for Kubernetes, empty for none")
@@ -78,6 +81,14 @@ class Config:
             value, rule = getattr(self, field.name), field.metadata["rule"]
             if not rule.holds(value):
                 raise BadConfigError("--{}={}: must be {}".format(field.name, value, rule.words))
+        if self.devices > 1 and self.device != "npu":
+            message = "--devices={}: there are several cards with --device=npu only; pass that or --devices=1"
+            raise BadConfigError(message.format(self.devices))
+
+    @property
+    def step_examples(self) -> int:
+        """Sentence pairs of one training step on all cards."""
+        return self.train_batch_size * self.devices
 
 
 def true_or_false(text: str) -> bool:

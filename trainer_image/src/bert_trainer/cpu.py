@@ -3,7 +3,7 @@
 import math
 import os
 from pathlib import Path
-from typing import Any, Callable, List, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -21,6 +21,7 @@ class CpuDevice:
     """TensorFlow's own Estimator on as many threads as the process may use cores."""
 
     backend = "cpu"
+    rank = 0
     spec = tf.estimator.EstimatorSpec
     apply_update = staticmethod(kernels.apply_update)
 
@@ -42,6 +43,14 @@ class CpuDevice:
     def distribute(self, optimizer: tf.train.Optimizer, loss_scale: int) -> tf.train.Optimizer:  # noqa: ARG002
         """Returns the optimizer as this device applies it; single precision needs no loss scale."""
         return optimizer
+
+    def mean(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the mean of a scalar over all ranks."""
+        return x
+
+    def together(self, config: Config, checkpoint: Optional[str], train: Callable[[], None]) -> None:  # noqa: ARG002
+        """Runs the training of this process."""
+        train()
 
     def estimator(self, model_fn: Callable[..., Any], config: Config) -> tf.estimator.Estimator:
         """Returns an Estimator that keeps its checkpoints in the run's output folder."""

@@ -9,9 +9,9 @@ from bert_trainer.npu import NpuDevice
 Device = Union[CpuDevice, NpuDevice]
 
 
-def open_device(name: str) -> Device:
-    """Returns the device of --device; raises BadConfigError when this machine or image lacks it."""
-    return NpuDevice() if name == "npu" else CpuDevice()
+def open_device(name: str, devices: int = 1) -> Device:
+    """Returns the device of --device and --devices; raises BadConfigError when this machine or image lacks it."""
+    return NpuDevice(devices) if name == "npu" else CpuDevice()
 
 
 def device_faults(device: Device) -> ContextManager[None]:

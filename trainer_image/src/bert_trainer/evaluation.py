@@ -115,16 +115,27 @@ class EvaluationHook(tf.train.SessionRunHook):
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
 
+    def after_create_session(self, session: tf.Session, coord: Any) -> None:
+        """Makes up for the evaluation of the step that the run resumes from, which the process before did not reach."""
+        step = int(session.run(tf.train.get_global_step(session.graph)))
+        self._evaluate(step, session)
+        if self._evaluator.is_due(step):  # told to stop meanwhile: with another step it would be too late for it
+            coord.request_stop()
+
     def before_run(self, run_context: Any) -> tf.train.SessionRunArgs:
         return tf.train.SessionRunArgs([run_context.session.graph.get_tensor_by_name(name) for name in (STEP, LOSS)])
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        step, evaluator = int(run_values.results[0]), self._evaluator
-        evaluator.history.add_loss(step, float(run_values.results[1]))
+        step = int(run_values.results[0])
+        self._evaluator.history.add_loss(step, float(run_values.results[1]))
+        self._evaluate(step, run_context.session)
+
+    def _evaluate(self, step: int, session: tf.Session) -> None:
+        evaluator = self._evaluator
         if evaluator.is_due(step):
             pairs, layout = evaluator.dataset
             batches = (layout.assemble(placements, pairs) for placements in evaluator.batches)
-            evaluator.evaluate(step, (infer(run_context.session, features) for features in batches))
+            evaluator.evaluate(step, (infer(session, features) for features in batches))
 
 
 def infer(session: tf.Session, features: Dict[str, np.ndarray]) -> np.ndarray:

@@ -45,8 +45,11 @@ def for_training(recipe: Recipe, total_steps: int, inference: Dict[str, tf.Tenso
         step = tf.train.get_or_create_global_step()
         outputs = _outputs(recipe, features, training=True)
         weights = features["weights"]
-        pairs = tf.reduce_sum(weights, name=PAIRS[:-2])
-        loss = tf.math.divide(tf.reduce_sum(losses(task, labels, outputs) * weights), pairs, name=LOSS[:-2])
+        pairs = device.mean(tf.reduce_sum(weights))
+        tf.multiply(pairs, float(config.devices), PAIRS[:-2])
+        # The mean of this over the cards, as of its gradients, is the mean over all pairs of the step.
+        loss = tf.reduce_sum(losses(task, labels, outputs) * weights) / pairs
+        step_loss = tf.identity(device.mean(loss), LOSS[:-2])
         tf.train.init_from_checkpoint(model.checkpoint, {name: name for name in model.variables})
         rate = learning_rate_at(step, config.learning_rate, total_steps, int(total_steps * config.warmup_proportion))
         rate = tf.identity(rate, RATE[:-2])
@@ -63,7 +66,7 @@ def for_training(recipe: Recipe, total_steps: int, inference: Dict[str, tf.Tenso
         # Initializers or a checkpoint set every variable: TensorFlow need not look twice for one without a value.
         ready = tf.constant([], tf.string)
         scaffold = tf.train.Scaffold(ready_op=ready, ready_for_local_init_op=ready)
-        return device.spec(mode=mode, loss=loss, train_op=train_op, scaffold=scaffold)
+        return device.spec(mode=mode, loss=step_loss, train_op=train_op, scaffold=scaffold)
 
     return model_fn
 

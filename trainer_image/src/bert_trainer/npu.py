@@ -3,11 +3,15 @@
 It is written for the adapter of CANN 20.2 (https://github.com/Ascend/tensorflow, branch r1.2.0) and passes none but the
 arguments that later adapters have, too. A process has one card, and NPUEstimator opens and closes that itself:
 npu_ops.initialize_system and shutdown_system are for programs that call collective operations outside of it.
+
+With several cards there is a process for each (ranks.py). While rank 0 evaluates or saves a checkpoint, the others wait
+in the next step's first collective operation, for which HCCL_EXEC_TIMEOUT is the limit: half an hour unless it is set.
 """
 
 import contextlib
 import itertools
-from typing import Any, Callable, Iterator, List, Sequence
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
@@ -18,10 +22,12 @@ from bert_trainer.errors import BadConfigError, DeviceFaultError
 from bert_trainer.operations import PackedOperations
 from bert_trainer.optimization import apply_update
 from bert_trainer.packing import PackedLayout
+from bert_trainer.ranks import cards_of, my_rank, ranks_on
 
 # How --loss_scale=0 finds the scale: as published, but from a start at which half precision can hold a loss (65504).
 FIRST_LOSS_SCALE = 2.0**16
 DYNAMIC_LOSS_SCALE = {"incr_every_n_steps": 1000, "decr_every_n_nan_or_inf": 2, "decr_ratio": 0.5}
+SEEDS_OF_A_RANK = 1000  # more than there are places of dropout in a model
 # What the adapter's operations make of the errors of driver, runtime and graph engine, and of a peer that is lost.
 FAULTS = (
     tf.errors.AbortedError,
@@ -36,7 +42,8 @@ class NpuDevice:
 
     apply_update = staticmethod(apply_update)
 
-    def __init__(self) -> None:
+    def __init__(self, devices: int = 1) -> None:
+        """Raises BadConfigError where there is no adapter, or another number of cards than `devices`."""
         try:
             import npu_bridge  # noqa: PLC0415
             from npu_bridge.estimator import npu_ops  # noqa: PLC0415
@@ -48,6 +55,7 @@ class NpuDevice:
                 npu_optimizer,
             )
             from npu_bridge.estimator.npu_unary_ops import npu_unary_ops  # noqa: PLC0415
+            from npu_bridge.hccl import hccl_ops  # noqa: PLC0415
         except ImportError as reason:
             message = "--device=npu: {}; use the trainer's Ascend image (its base brings the adapter) or --device=cpu"
             raise BadConfigError(message.format(reason)) from reason
@@ -55,11 +63,13 @@ class NpuDevice:
         self.spec = npu_estimator.NPUEstimatorSpec
         self._config, self._estimator, self._optimizer = npu_config, npu_estimator, npu_optimizer
         self._managers, self._scaling = npu_loss_scale_manager, npu_loss_scale_optimizer
-        self._ops, self._unary_ops = npu_ops, npu_unary_ops
+        self._ops, self._unary_ops, self._collectives = npu_ops, npu_unary_ops, hccl_ops
+        self._cards = cards_of(devices) if devices > 1 else []
+        self.rank = my_rank()
 
     def operations(self, step: tf.Tensor, seed: int, training: bool) -> PackedOperations:  # noqa: ARG002
         """Returns the operations of one graph."""
-        places = itertools.count(seed)
+        places = itertools.count(seed + self.rank * SEEDS_OF_A_RANK)
 
         def dropout(x: tf.Tensor, rate: float) -> tf.Tensor:
             return self._ops.dropout(x, 1.0 - rate, seed=next(places)) if training and rate else x
@@ -90,7 +100,31 @@ class NpuDevice:
             manager = self._managers.FixedLossScaleManager(loss_scale)
         else:
             manager = self._managers.ExponentialUpdateLossScaleManager(FIRST_LOSS_SCALE, **DYNAMIC_LOSS_SCALE)
-        return self._scaling.NPULossScaleOptimizer(averaging, manager)
+        # Distributed, all ranks skip a step that overflows on one of them.
+        return self._scaling.NPULossScaleOptimizer(averaging, manager, is_distributed=bool(self._cards))
+
+    def mean(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the mean of a scalar over all ranks."""
+        if not self._cards:
+            return x
+        (total,) = tf.unstack(self._collectives.allreduce(tf.stack([x]), "sum", fusion=0))  # apart from the gradients
+        return total / len(self._cards)
+
+    def together(self, config: Config, checkpoint: Optional[str], train: Callable[[], None]) -> None:
+        """Runs the training of this process and, from the same checkpoint if any, that of one on each other card.
+
+        Raises:
+            RankError: one of the others has failed.
+        """
+        if not self._cards:
+            train()
+            return
+        with ranks_on(self._cards) as ranks:
+            if checkpoint:
+                for folder in ranks.folders.values():
+                    tf.train.update_checkpoint_state(str(folder), str(Path(checkpoint).resolve()))
+            ranks.start(config)
+            ranks.watch(train)
 
     def estimator(self, model_fn: Callable[..., Any], config: Config) -> Any:
         """Returns an NPUEstimator that keeps its checkpoints in the run's output folder.
@@ -104,7 +138,7 @@ class NpuDevice:
             enable_data_pre_proc=True,
             iterations_per_loop=1,
             hcom_parallel=True,
-            **estimator_options(config),
+            **dict(estimator_options(config), **({"save_checkpoints_steps": 0} if self.rank else {})),  # rank 0 saves
         )
         try:
             return self._estimator.NPUEstimator(model_fn=model_fn, config=run_config)

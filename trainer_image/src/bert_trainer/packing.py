@@ -7,7 +7,7 @@ Cross-contamination").
 """
 
 import itertools
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, TypeVar
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,6 +15,7 @@ import tensorflow.compat.v1 as tf
 from bert_trainer.tokenization import EncodedPair
 
 Features = Dict[str, np.ndarray]
+Batch = TypeVar("Batch")
 
 
 class Shape(NamedTuple):
@@ -82,6 +83,11 @@ def fit_shape(lengths: Sequence[int], slots: int, width: int) -> Shape:
     roomy = Shape(slots, slots, width)
     batches = itertools.islice(pack(shuffled(len(lengths), 0), lengths, roomy), max(1, len(lengths) // slots))
     return Shape(slots, max(1 + max(placement.row for placement in batch) for batch in batches), width)
+
+
+def part_of_rank(batches: Iterable[Batch], steps: int, rank: int, ranks: int) -> Iterator[Batch]:
+    """Yields a rank's batches after so many steps: a step takes as many batches as there are ranks, in their order."""
+    return itertools.islice(iter(batches), steps * ranks + rank, None, ranks)
 
 
 class PackedLayout:

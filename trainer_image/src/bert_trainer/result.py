@@ -19,7 +19,11 @@ def failure(error: Exception) -> Outcome:
         exit_code, message = error.exit_code, str(error)
     else:
         exit_code, message = contract.EXIT_UNKNOWN, traceback.format_exception_only(type(error), error)[-1].strip()
-    return {"outcome": contract.OUTCOME_FAILED, "class": contract.EXIT_CLASSES[exit_code], "message": message}
+    return {
+        "outcome": contract.OUTCOME_FAILED,
+        "class": contract.EXIT_CLASSES.get(exit_code, "Unknown"),
+        "message": message,
+    }
 
 
 def to_line(outcome: Outcome) -> str:

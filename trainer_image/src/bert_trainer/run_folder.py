@@ -133,4 +133,5 @@ def _check_same(known: Dict[str, Any], run: Dict[str, Any], path: Path) -> None:
 
 def _identity(run: Dict[str, Any]) -> Dict[str, Any]:
     parts = (run.get(part, {}) for part in ("config", "data", "model"))
-    return {key: value for part in parts for key, value in part.items() if key not in INCIDENTAL_FLAGS}
+    known = {key: value for part in parts for key, value in part.items() if key not in INCIDENTAL_FLAGS}
+    return {"devices": 1, **known}  # folders of earlier trainers do not tell

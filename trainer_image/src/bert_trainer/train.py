@@ -2,12 +2,11 @@
 
 import contextlib
 import dataclasses
-import itertools
 import json
 import logging
 import platform
 from pathlib import Path
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -23,7 +22,7 @@ from bert_trainer.feeding import Dataset, input_fn
 from bert_trainer.history import History
 from bert_trainer.hooks import ProgressHook, StopHook
 from bert_trainer.model_fn import Recipe
-from bert_trainer.packing import shuffled
+from bert_trainer.packing import part_of_rank, shuffled
 from bert_trainer.result import Outcome
 from bert_trainer.run_folder import RunFolder
 from bert_trainer.saving import SavingListener, recover
@@ -47,7 +46,7 @@ def run(config: Config, stop: StopRequest, started: float) -> Outcome:
     Raises:
         TrainerError: every anticipated failure, as its subclass.
     """
-    device = open_device(config.device)
+    device = open_device(config.device, config.devices)
     telemetry = Telemetry(device.backend, config.task_name, started)
     telemetry.clock.enter("data")
     if config.metrics_port:
@@ -71,6 +70,22 @@ def run(config: Config, stop: StopRequest, started: float) -> Outcome:
     return outcome
 
 
+def follow(config: Config) -> Outcome:
+    """Takes the steps of a run on another card than rank 0's, which keeps what comes out; returns an empty outcome.
+
+    Raises:
+        TrainerError: every anticipated failure, as its subclass.
+    """
+    device = open_device(config.device, config.devices)
+    with device_faults(device):
+        recipe = _recipe(config, device)
+        train_set, dev = _datasets(recipe)
+        steps = range(_steps_taken(tf.train.latest_checkpoint(config.output_dir)), _total_steps(config, train_set))
+        with _loss_errors(config, lambda: "on all cards"):
+            _take_steps(recipe, train_set, dev.dataset, steps)
+    return {}
+
+
 class Run:
     """A run whose data are read and whose model is checked."""
 
@@ -78,17 +93,15 @@ class Run:
         self, config: Config, device: Device, folder: RunFolder, *, telemetry: Telemetry, stop: StopRequest
     ) -> None:
         """Finds out what there is to do, and what an earlier process of this run has done of it."""
-        model = checkpoint.load(Path(config.model_path), config.model_name, config.max_seq_length)
-        model = checkpoint.without_top_layers(model, config.reinit_layers)
-        self._recipe = Recipe(config, TASKS[config.task_name], model, device)
+        self._recipe = _recipe(config, device)
         self._folder, self._telemetry, self._stop = folder, telemetry, stop
         self._train_set, dev = _datasets(self._recipe)
         examples = len(self._train_set.pairs)
-        self._steps = _total_steps(config, examples)
+        self._steps = _total_steps(config, self._train_set)
         self._latest = recover(folder.path)
-        self._first = int(tf.train.load_variable(self._latest, "global_step")) if self._latest else 0
+        self._first = _steps_taken(self._latest)
         self._history = History(folder, self._first)
-        ends = epoch_ends(examples, config.train_batch_size, config.num_train_epochs, self._steps)
+        ends = epoch_ends(examples, config.step_examples, config.num_train_epochs, self._steps)
         labels = [pair.label for pair in self._train_set.pairs]
         self._events = EventFile(folder.path, self._first)
         self._evaluator = Evaluator(
@@ -117,17 +130,18 @@ class Run:
         if self._history.evaluations:
             self._telemetry.evaluated(self._history.evaluations[-1])
         evaluator = self._evaluator
-        if evaluator.is_due(self._first):  # the process before ended between the checkpoint and its evaluation
+        # The process before ended between the last checkpoint and its evaluation. For an earlier one, EvaluationHook
+        # makes up in the training session.
+        if self._first == self._steps and evaluator.is_due(self._first):
             outputs = inference.outputs(self._recipe, latest, evaluator.dataset, evaluator.batches)
             evaluator.evaluate(self._first, outputs)
 
     def _train(self) -> None:
         """Takes the steps that are left, in batches that depend on the seed alone; ends with a checkpoint saved."""
-        config, device, telemetry = self._recipe.config, self._recipe.device, self._telemetry
+        config, telemetry = self._recipe.config, self._telemetry
         telemetry.clock.enter("graph")
-        function = model_fn.for_training(self._recipe, self._steps, self._evaluator.dataset.layout.specs)
         hooks = [
-            *device.hooks(config),
+            *self._recipe.device.hooks(config),
             ProgressHook(telemetry, self._events),
             EvaluationHook(self._evaluator),
             StopHook(self._stop),
@@ -135,15 +149,15 @@ class Run:
         listener = SavingListener(
             telemetry.clock, lambda: self._folder.write(TIMES_FILE, json.dumps(telemetry.spent()) + "\n")
         )
-        batches = self._train_set.layout.pack(shuffled(len(self._train_set.pairs), config.seed))
-        feed = input_fn(self._train_set, itertools.islice(batches, self._first, None))
-        try:
-            device.estimator(function, config).train(
-                feed, hooks=hooks, max_steps=self._steps, saving_listeners=[listener]
-            )
-        except tf.train.NanLossDuringTrainingError as reason:
-            message = "--learning_rate={}: the loss is not a number at step {}; pass a smaller rate"
-            raise BadConfigError(message.format(config.learning_rate, telemetry.progress["step"])) from reason
+
+        def train() -> None:
+            steps = range(self._first, self._steps)
+            with _loss_errors(config, lambda: "at step {}".format(telemetry.progress["step"])):
+                _take_steps(
+                    self._recipe, self._train_set, self._evaluator.dataset, steps, hooks=hooks, listeners=[listener]
+                )
+
+        self._recipe.device.together(config, self._latest, train)
         telemetry.clock.enter("checkpoint")
 
     def _outcome(self) -> Outcome:
@@ -189,12 +203,51 @@ def _datasets(recipe: Recipe) -> Tuple[Dataset, DevSet]:
     )
 
 
-def _total_steps(config: Config, examples: int) -> int:
-    steps = int(examples / config.train_batch_size * config.num_train_epochs)
+def _recipe(config: Config, device: Device) -> Recipe:
+    model = checkpoint.load(Path(config.model_path), config.model_name, config.max_seq_length)
+    model = checkpoint.without_top_layers(model, config.reinit_layers)
+    return Recipe(config, TASKS[config.task_name], model, device)
+
+
+def _total_steps(config: Config, train_set: Dataset) -> int:
+    examples = len(train_set.pairs)
+    steps = int(examples / config.step_examples * config.num_train_epochs)
     if not steps:
-        message = "--train_batch_size={}: {} examples in {} epochs are less than one batch; pass a smaller one"
-        raise BadConfigError(message.format(config.train_batch_size, examples, config.num_train_epochs))
+        cards = " on each of {} cards".format(config.devices) if config.devices > 1 else ""
+        message = "--train_batch_size={}: {} examples in {} epochs are less than one batch{}; pass a smaller one"
+        raise BadConfigError(message.format(config.train_batch_size, examples, config.num_train_epochs, cards))
     return steps
+
+
+def _steps_taken(saved: Optional[str]) -> int:
+    return int(tf.train.load_variable(saved, "global_step")) if saved else 0
+
+
+def _take_steps(
+    recipe: Recipe,
+    train_set: Dataset,
+    dev_set: Dataset,
+    steps: range,
+    *,
+    hooks: Sequence[tf.train.SessionRunHook] = (),
+    listeners: Sequence[tf.train.CheckpointSaverListener] = (),
+) -> None:
+    """Trains this process's share of these steps, from the checkpoint of the step before them in the output folder."""
+    config, device = recipe.config, recipe.device
+    batches = train_set.layout.pack(shuffled(len(train_set.pairs), config.seed))
+    feed = input_fn(train_set, part_of_rank(batches, steps.start, device.rank, config.devices))
+    estimator = device.estimator(model_fn.for_training(recipe, steps.stop, dev_set.layout.specs), config)
+    estimator.train(feed, hooks=hooks, max_steps=steps.stop, saving_listeners=listeners)
+
+
+@contextlib.contextmanager
+def _loss_errors(config: Config, where: Callable[[], str]) -> Iterator[None]:
+    """Turns a loss that is not a number into BadConfigError."""
+    try:
+        yield
+    except tf.train.NanLossDuringTrainingError as reason:
+        message = "--learning_rate={}: the loss is not a number {}; pass a smaller rate"
+        raise BadConfigError(message.format(config.learning_rate, where())) from reason
 
 
 def _raise_if_stopped(stop: StopRequest, config: Config) -> None:
