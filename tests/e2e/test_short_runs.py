@@ -72,6 +72,32 @@ def test_the_plain_cpu_image_trains_too(prepared: Target) -> None:
     assert "huawei.com/Ascend910" not in pod["spec"]["containers"][0].get("resources", {}).get("limits", {})
 
 
+TWO_CARDS = {"accelerator": {"type": "Ascend910", "devicesPerWorker": 2}}
+
+
+def test_two_cards_of_one_pod_train_together(prepared: Target) -> None:
+    start(prepared, "two-cards", TWO_CARDS | ACCEPT | {"training": SHORT | {"trainBatchSize": 8}})
+    status = finish(prepared, "two-cards")
+    assert status["phase"] == "Succeeded", status
+    assert (status["progress"]["totalSteps"], status["result"]["backend"]) == (11, "npu-simulated")  # 720 / 4 / (2 * 8)
+    pod = prepared.kubectl.get("pod", status["podName"], f"--namespace={NAMESPACE}")
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["huawei.com/Ascend910"] == "2"
+    log = log_of(prepared, status)
+    for rank in (0, 1):
+        prefix = "rank 1: " if rank else "20"  # rank 0's line begins with the year
+        lines = [line for line in log.splitlines() if line.startswith(prefix)]
+        assert [line for line in lines if f"device {rank} of ASCEND_VISIBLE_DEVICES=" in line], log
+
+
+def test_a_fault_of_the_second_card_is_the_pod_s(prepared: Target) -> None:
+    fault = {"trainer": {"env": [{"name": "ASCEND_SIM_FAULT", "value": "UnavailableError:4:1"}]}, "backoffLimit": 0}
+    start(prepared, "second-card", TWO_CARDS | ACCEPT | fault | {"training": SHORT})
+    status = finish(prepared, "second-card")
+    assert (status["phase"], status["reason"]) == ("Failed", "DeviceFault"), status
+    assert status["lastFailure"]["exitCode"] == 69
+    assert "exited 69: rank 1 on card " in status["message"]
+
+
 def reaches(target: Target, name: str, step: int) -> dict[str, Any]:
     """Wait until it has trained for some steps."""
     reached = lambda status: status.get("progress", {}).get("step", 0) >= step  # noqa: E731
