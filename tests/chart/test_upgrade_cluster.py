@@ -23,6 +23,8 @@ RUN: Raw = {"accelerator": {"type": "CPU"}, "quality": {"onCollapse": "Accept"}}
 SHORT = {"numTrainEpochs": 0.25, "trainBatchSize": 16, "evalBatchSize": 16}
 """A dozen steps, which learn nothing."""
 STEPS_IN_AN_EPOCH = 45
+NEW_DEFAULTS = {"devicesPerWorker": 1}
+"""What the API server adds to each object it is asked for, once the CRD has fields that the release before had not."""
 LONGER_THAN_AN_UPGRADE = 45  # seconds; an upgrade takes about ten
 
 
@@ -103,4 +105,7 @@ def test_runs_do_not_notice_what_becomes_of_the_release(prepared: Target) -> Non
     prepared.kubectl.run(f"--namespace={RUNS}", *change)
     assert_never_restarted(prepared, succeeds(prepared, "orphaned"), job)
     succeeds(prepared, "resumed")
-    assert [support.get(prepared, RUNS, name) for name in ("early", "upgraded")] == [early, upgraded]
+    for before in (early, upgraded):
+        now = support.get(prepared, RUNS, before["metadata"]["name"])
+        assert (now["metadata"], now["status"]) == (before["metadata"], before["status"])  # nothing was written
+        assert now["spec"] == before["spec"] | {"accelerator": before["spec"]["accelerator"] | NEW_DEFAULTS}
