@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator
 from unittest import mock
 
 import numpy as np
 import pytest
-import tensorflow.compat.v1 as tf
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "trainer"))
-
 import small_bert
+import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
 from bert_trainer import contract, npu
@@ -29,16 +25,6 @@ from npu_bridge.estimator.npu.npu_estimator import NPUEstimatorSpec
 from npu_bridge.estimator.npu.npu_loss_scale_optimizer import NPULossScaleOptimizer
 from npu_bridge.estimator.npu.npu_optimizer import NPUDistributedOptimizer
 from npu_bridge.estimator.npu_unary_ops import npu_unary_ops
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_bert.write_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="session")
-def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_bert.write_task(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture

@@ -17,11 +17,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import tensorflow.compat.v1 as tf
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "trainer"))
-
 import small_bert
+import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
 from bert_trainer import checkpoint, contract, data, packing, ranks, tasks, tokenization, train
@@ -37,16 +34,6 @@ from npu_bridge.estimator.npu import npu_config, npu_loss_scale_optimizer
 
 SIMULATION = Path(__file__).parents[1] / "npu_bridge_sim"
 PROMPTLY = 30.0  # seconds, of a machine that is busy; HCCL would wait for half an hour
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_bert.write_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture(scope="session")
-def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_bert.write_task(tmp_path_factory.mktemp("data"))
 
 
 Flags = Callable[..., "dict[str, Any]"]
