@@ -11,9 +11,10 @@ import kopf
 from aiohttp import ClientMiddlewareType
 
 from bertfinetune_operator import naming
-from bertfinetune_operator.cluster import BERTFINETUNES, JOBS, PODS
+from bertfinetune_operator.cluster import JOBS, PODS
+from bertfinetune_operator.streams import KINDS
 
-WATCHED = (BERTFINETUNES, JOBS, PODS)
+WATCHED = tuple(KINDS)
 
 LIST_CHUNK = 100
 """Objects in one page of a list: a page is in memory as a whole, twice, and a pod is a large document."""
