@@ -1,4 +1,4 @@
-"""Fixtures for tests marked ``cluster``: this machine's Kubernetes, started if it is down and then stopped again."""
+"""This machine's Kubernetes for the tests that ask for it: started if it is down, and then stopped again."""
 
 import subprocess
 import uuid
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from cluster import local
-from cluster.layout import KUBECONFIG, NODE_IP, PROJECT
-from cluster.processes import wait_until
-from demo import stack
-from demo.target import Target
+from lab.cluster import local
+from lab.cluster.layout import KUBECONFIG, NODE_IP, PROJECT
+from lab.cluster.processes import wait_until
+from lab.demo import stack
+from lab.demo.target import Target
 
 CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
 MONITORING_CRDS = PROJECT / ".build" / "crds"
@@ -25,12 +25,15 @@ RunKubectl = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
     """The local cluster, without our operator."""
-    was_up = local.is_up()
-    local.up()
-    yield Target(local.KUBECTL, None)
-    if not was_up:
+    if local.is_up():
+        yield Target(local.KUBECTL, None)
+        return
+    try:
+        local.up()
+        yield Target(local.KUBECTL, None)
+    finally:  # also what started before something else did not
         local.down()
-        assert traces_of_the_cluster() == []
+    assert traces_of_the_cluster() == []
 
 
 def traces_of_the_cluster() -> list[str]:

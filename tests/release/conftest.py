@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster.layout import PROJECT
-from cluster.processes import wait_until
-from release import shipped
-from release.builder import Buildah
-from release.shipped import Shipped
+from lab.cluster.layout import PROJECT
+from lab.cluster.processes import wait_until
+from lab.images import shipped
+from lab.images.builder import Buildah
+from lab.images.shipped import Shipped
 
 DOCKER = PROJECT / ".build" / "docker"
 

@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from cluster import registry
-from cluster.layout import BIN, CONTAINERD_SOCKET, KUBECONFIG
-from demo import stack
-from demo.mrpc import SAMPLE
-from demo.target import Target
-from docs.markdown import codes
-from docs.shell import Shell
-from e2e import support
-from release import bundle
-from release.shipped import Shipped, version
+from lab.cluster.layout import BIN, CONTAINERD_SOCKET, KUBECONFIG
+from lab.demo import stack
+from lab.demo.mrpc import SAMPLE
+from lab.demo.target import Target
+from lab.images import bundle, registry
+from lab.images.shipped import Shipped, version
+from pages.markdown import codes
+from pages.shell import Shell
+from support import runs as support
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 NAMESPACE = "bert"
 """The one on the page."""

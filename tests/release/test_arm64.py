@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.layout import PROJECT
-
-pytestmark = pytest.mark.cluster  # no cluster, but the package index
+from lab.cluster.layout import PROJECT
 
 WITHOUT_A_WHEEL = {"tensorflow==1.15.0", "numpy==1.18.5", "gast==0.2.2"}
 """Of requirements-tensorflow.txt, which an Ascend base makes unnecessary."""

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from cluster import baseimages, buildah
-from cluster.errors import ClusterError
-from cluster.images import OPERATOR
-from cluster.layout import PROJECT
-from docs.commands import all_commands
-from docs.shell import Shell
-from release import builder
-from release.builder import Buildah, Docker
+from lab.cluster.errors import ClusterError
+from lab.cluster.layout import PROJECT
+from lab.images import baseimages, buildah, builder
+from lab.images.builder import Buildah, Docker
+from lab.images.images import OPERATOR
+from pages.commands import all_commands
+from pages.shell import Shell
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,6 @@ def test_docker_without_its_daemon_is_not_there(tmp_path: Path, monkeypatch: pyt
     assert isinstance(builder.choose(), Buildah)
 
 
-@pytest.mark.cluster  # no cluster, but Docker's daemon, which needs root
 def test_a_real_docker_builds_and_saves(
     docker: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +69,6 @@ def test_a_real_docker_builds_and_saves(
         Docker().build(image, "bertfinetune/operator:2", {}, {})
 
 
-@pytest.mark.cluster
 @pytest.mark.timeout(900)  # it installs TensorFlow and compiles the kernels
 def test_a_real_docker_builds_the_trainer_as_its_page_says(docker: Mapping[str, str], tmp_path: Path) -> None:
     (command,) = {c.text for c in all_commands() if c.text.startswith("docker build trainer_image/")}

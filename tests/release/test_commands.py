@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from cluster.layout import PROJECT
-from docs import exceptions, sandbox
-from docs.commands import Command, all_commands
-from docs.practice import run_to_its_end, wrong
-from docs.shell import Shell
+from lab.cluster.layout import PROJECT
+from pages import exceptions, sandbox
+from pages.commands import Command, all_commands
+from pages.practice import run_to_its_end, wrong
+from pages.shell import Shell
 
 SECONDS = 3600
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(SECONDS + 60)]
+pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 
 def long_commands() -> list[Command]:

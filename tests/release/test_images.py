@@ -11,19 +11,26 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cluster import baseimages
-from cluster.buildah import bud, buildah, image_id
-from cluster.errors import ClusterError
-from cluster.images import OPERATOR, TRAINER, Image, base_image, build
-from cluster.layout import PROJECT
-from release.builder import Buildah
-from release.shipped import Shipped, ship, version
+from lab.cluster.errors import ClusterError
+from lab.cluster.layout import PROJECT
+from lab.images import baseimages
+from lab.images.buildah import bud, buildah, image_id
+from lab.images.builder import Buildah
+from lab.images.images import OPERATOR, TRAINER, Image, base_image, build
+from lab.images.shipped import Shipped, ship, version
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]  # no cluster, but buildah and the package index
+pytestmark = pytest.mark.timeout(900)
 BOTH = pytest.mark.parametrize("image", [OPERATOR, TRAINER], ids=lambda image: image.name)
 PINNED = {
     OPERATOR: ("3.11", ["operator/requirements.txt"]),
-    TRAINER: ("3.7", ["trainer_image/requirements.txt", "trainer_image/requirements-tensorflow.txt"]),
+    TRAINER: (
+        "3.7",
+        [
+            "trainer_image/requirements-pip.txt",
+            "trainer_image/requirements.txt",
+            "trainer_image/requirements-tensorflow.txt",
+        ],
+    ),
 }
 
 
@@ -67,6 +74,10 @@ def test_it_says_what_it_is_and_runs_as_nobody(images: Sequence[Shipped], image:
     assert labels["title"]
     assert labels["description"]
     assert found["User"] == "65532:65532"
+
+
+def test_the_trainer_begins_in_a_folder_of_any_base_that_everybody_may_enter(images: Sequence[Shipped]) -> None:
+    assert config(find(images, TRAINER))["WorkingDir"] == "/"
 
 
 def test_the_same_image_is_packed_into_the_same_archive(images: Sequence[Shipped], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ export PYTHONPATH=$here/../src${PYTHONPATH:+:$PYTHONPATH}
 
 output_dir=$here/output/$(date +%Y%m%d-%H%M%S)-$$
 device=cpu
+if compgen -G "${DAVINCI:-/dev/davinci}[0-9]*" >/dev/null; then device=npu; fi # which says what is missing, where it is
 if "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("npu_bridge") is None)'; then device=npu; fi
 
 flags=()

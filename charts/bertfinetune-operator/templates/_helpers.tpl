@@ -1,34 +1,76 @@
-{{- define "bertfinetune-operator.name" -}}
-{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- /*
+The name of the release, in labels and of the Lease, whatever its objects are called: so the operators before and after an upgrade that
+renames them elect one leader. An alias, by which an umbrella chart may hold this chart twice, is added; it may be of any case and have `_`.
+*/ -}}
+{{- define "bertfinetune-operator.instance" -}}
+{{- $names := ne .Chart.Name "bertfinetune-operator" | ternary (list .Release.Name .Chart.Name) (list .Release.Name) -}}
+{{- join "-" $names | lower | replace "_" "-" | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* The name of the objects: the release's and the chart's, or the release's alone where it has the chart's in it. */ -}}
+{{- define "bertfinetune-operator.fullname" -}}
+{{- $instance := include "bertfinetune-operator.instance" . -}}
+{{- $name := .Values.nameOverride | default .Chart.Name | lower | replace "_" "-" -}}
+{{- $full := contains $name $instance | ternary $instance (printf "%s-%s" $instance $name) -}}
+{{- .Values.fullnameOverride | default $full | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* The name of something that is in no namespace: (list CONTEXT SUFFIX). A release of this name may be in another namespace, too. */ -}}
+{{- define "bertfinetune-operator.clusterWideName" -}}
+{{- include "bertfinetune-operator.fullname" (first .) }}{{ last . }}:{{ (first .).Release.Namespace }}
 {{- end -}}
 
 {{- define "bertfinetune-operator.leaderElectionName" -}}
-{{- .Release.Name | trunc 47 | trimSuffix "-" -}}-leader-election
+{{- include "bertfinetune-operator.fullname" . | trunc 47 | trimSuffix "-" -}}-leader-election
+{{- end -}}
+
+{{- define "bertfinetune-operator.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "bertfinetune-operator.fullname" .) -}}
 {{- end -}}
 
 {{- define "bertfinetune-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: bertfinetune-operator
+app.kubernetes.io/instance: {{ include "bertfinetune-operator.instance" . }}
+{{- end -}}
+
+{{- define "bertfinetune-operator.ownLabels" -}}
+{{ include "bertfinetune-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ include "bertfinetune-operator.labelValue" .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ include "bertfinetune-operator.chart" . }}
+{{- end -}}
+
+{{- define "bertfinetune-operator.chart" -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | include "bertfinetune-operator.labelValue" -}}
+{{- end -}}
+
+{{- /* A version may have a +, and more characters than a label. */ -}}
+{{- define "bertfinetune-operator.labelValue" -}}
+{{- regexReplaceAll "[^A-Za-z0-9]+$" (. | replace "+" "_" | trunc 63) "" -}}
 {{- end -}}
 
 {{- define "bertfinetune-operator.labels" -}}
-{{ include "bertfinetune-operator.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- include "bertfinetune-operator.mergedLabels" (list . (include "bertfinetune-operator.ownLabels" .) dict) -}}
 {{- end -}}
 
-{{- /* The same with more of the user's, by which a Prometheus or Grafana's sidecar selects: (list CONTEXT LABELS). */ -}}
+{{- /* The chart's labels with those of the user's for one object and those for all: (list CONTEXT OWN MORE). The earlier come first. */ -}}
+{{- define "bertfinetune-operator.mergedLabels" -}}
+{{- merge (index . 1 | fromYaml) (last . | default dict) ((first .).Values.commonLabels | default dict) | toYaml -}}
+{{- end -}}
+
+{{- /* The same with more of the user's, by which a Prometheus or Grafana's sidecar selects: (list CONTEXT LABELS). Theirs come first. */ -}}
 {{- define "bertfinetune-operator.labelsWith" -}}
-{{ include "bertfinetune-operator.labels" (first .) }}
-{{- with last . }}
-{{ toYaml . }}
-{{- end }}
+{{ merge (deepCopy (last . | default dict)) (include "bertfinetune-operator.labels" (first .) | fromYaml) | toYaml }}
 {{- end -}}
 
-{{- /* The name of what belongs to one of monitoring.tensorboards. */ -}}
+{{- /* The name of what belongs to one of monitoring.tensorboards. A hash keeps those apart whose claims or folders would share a name. */ -}}
 {{- define "bertfinetune-operator.tensorboardName" -}}
-{{- printf "tensorboard-%s" .claimName | replace "." "-" | trunc 63 | trimSuffix "-" -}}
+{{- if or .subPath (not (regexMatch "^[-a-z0-9]{1,51}$" .claimName)) }}
+{{- $hash := printf "%s/%s" .claimName (.subPath | default "") | sha256sum | trunc 8 }}
+{{- printf "tensorboard-%s" .claimName | replace "." "-" | trunc 54 | trimSuffix "-" }}-{{ $hash }}
+{{- else -}}
+tensorboard-{{ .claimName }}
+{{- end }}
 {{- end -}}
 
 {{- /* By which the Deployment and the Service of one TensorBoard, of this name, find its pod. */ -}}
@@ -37,15 +79,89 @@ app.kubernetes.io/name: tensorboard
 app.kubernetes.io/instance: {{ . }}
 {{- end -}}
 
-{{- define "bertfinetune-operator.tensorboardLabels" -}}
+{{- define "bertfinetune-operator.tensorboardOwnLabels" -}}
 {{ include "bertfinetune-operator.tensorboardSelector" (last .) }}
 app.kubernetes.io/managed-by: {{ (first .).Release.Service }}
-helm.sh/chart: {{ (first .).Chart.Name }}-{{ (first .).Chart.Version }}
+helm.sh/chart: {{ include "bertfinetune-operator.chart" (first .) }}
+{{- end -}}
+
+{{- define "bertfinetune-operator.tensorboardLabels" -}}
+{{- include "bertfinetune-operator.mergedLabels" (list (first .) (include "bertfinetune-operator.tensorboardOwnLabels" .) dict) -}}
+{{- end -}}
+
+{{- /* An image's name, in the registry for all images or else in this one: (list CONTEXT REGISTRY NAME). One that names its own stays. */ -}}
+{{- define "bertfinetune-operator.image" -}}
+{{- $registry := (first .).Values.global.imageRegistry | default (index . 1) -}}
+{{- $name := last . -}}
+{{- if and $registry $name (not (regexMatch "^(localhost|[^/]*[.:][^/]*)/" $name)) -}}{{ $registry }}/{{ end }}{{ $name -}}
+{{- end -}}
+
+{{- /* Secrets as a pod lists them, as JSON and each once: of lists of {name: NAME} or, as before, of names. */ -}}
+{{- define "bertfinetune-operator.secrets" -}}
+{{- $secrets := list }}
+{{- range . }}
+{{- range . }}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
+{{- end }}
+{{- end }}
+{{- uniq $secrets | toJson }}
+{{- end -}}
+
+{{- define "bertfinetune-operator.trainerPullSecrets" -}}
+{{- include "bertfinetune-operator.secrets" (list .Values.global.imagePullSecrets .Values.trainer.imagePullSecrets) -}}
+{{- end -}}
+
+{{- /* Refuses a list in which two have one name, as the API server would: (list VALUE LIST). */ -}}
+{{- define "bertfinetune-operator.requireDistinct" -}}
+{{- $value := first . }}
+{{- $names := list }}
+{{- range last . }}
+{{- if has .name $names }}
+{{- fail (printf "%s: %s is given twice: remove one of them" $value .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- end -}}
+
+{{- /* Refuses an installation without its images: nobody publishes them, and a name of our own would be a stranger's on a public registry. */ -}}
+{{- define "bertfinetune-operator.requireImages" -}}
+{{- $builds := dict
+      "image.repository" (list .Values.image.repository "docker build operator/")
+      "trainer.images.ascend910" (list .Values.trainer.images.ascend910 "docker build trainer_image/ --build-arg=BASE_IMAGE=AN_IMAGE_OF_ASCEND_HUB")
+}}
+{{- $missing := list }}
+{{- range $value := keys $builds | sortAlpha }}
+{{- $image := get $builds $value }}
+{{- if not (first $image) }}
+{{- $missing = append $missing (printf "%s (%s)" $value (last $image)) }}
+{{- end }}
+{{- end }}
+{{- with $missing }}
+{{- fail (printf "no registry has these images, so build them, push them, and set where they are: %s" (join "; " .)) }}
+{{- end }}
+{{- end -}}
+
+{{- /* The operator's setting from one of trainer.resources, in which each part may be null. */ -}}
+{{- define "bertfinetune-operator.trainerResources" -}}
+{{- $resources := . | default dict }}
+{{- dict "requests" ($resources.requests | default dict) "limits" ($resources.limits | default dict) | toJson }}
+{{- end -}}
+
+{{- /* What the operator's pods mount of their node, beside the folders of a run: as accelerator.py has it. */ -}}
+{{- define "bertfinetune-operator.nodePaths" -}}
+{{- $paths := list }}
+{{- if eq .Values.ascend.driver "hostPath" }}
+{{- $paths = list "/usr/local/Ascend/driver" "/usr/local/dcmi" "/usr/local/bin/npu-smi" "/var/log/npu" }}
+{{- end }}
+{{- if .Values.ascend.cardAddresses }}
+{{- $paths = append $paths "/etc/hccn.conf" }}
+{{- end }}
+{{- toJson $paths }}
 {{- end -}}
 
 {{- define "bertfinetune-operator.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "bertfinetune-operator.name" . }}
+  name: {{ include "bertfinetune-operator.serviceAccountName" . }}
   namespace: {{ .Release.Namespace }}
 {{- end -}}
 
@@ -84,6 +200,13 @@ helm.sh/chart: {{ (first .).Chart.Name }}-{{ (first .).Chart.Version }}
 - apiGroups: [scheduling.volcano.sh]
   resources: [podgroups]
   verbs: [get]
+{{- $kueueIsServed := or (.Capabilities.APIVersions.Has "kueue.x-k8s.io/v1beta2") (.Capabilities.APIVersions.Has "kueue.x-k8s.io/v1beta1") }}
+{{- if kindIs "bool" .Values.rbac.kueueWorkloads | ternary .Values.rbac.kueueWorkloads $kueueIsServed }}
+# list: why Kueue does not admit a Job. Asked for only where Kueue is.
+- apiGroups: [kueue.x-k8s.io]
+  resources: [workloads]
+  verbs: [list]
+{{- end }}
 {{- if and .Values.networkPolicy.enabled (not .Values.watchNamespaces) }}
 # create, patch: server-side apply of the trainers' policies, in namespaces that the chart cannot know.
 - apiGroups: [networking.k8s.io]

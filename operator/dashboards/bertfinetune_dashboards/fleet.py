@@ -9,6 +9,7 @@ from bertfinetune_dashboards.dashboard import Band, Dashboard
 from bertfinetune_dashboards.panels import Panel, Property, Query, now, over_time
 from bertfinetune_dashboards.promql import (
     CLUSTER,
+    KIND,
     MODEL,
     OBJECT,
     by_model,
@@ -19,7 +20,7 @@ from bertfinetune_dashboards.promql import (
 )
 
 PATIENCE = "10m"
-"""A run that takes no step for so long is stuck."""
+"""A run that trains and takes no step for so long is stuck."""
 LONG_WAIT = 30 * 60
 """Seconds: a run that waits for its cards longer waits long."""
 BARS_APART = "5m"
@@ -41,17 +42,18 @@ MS_PER_STEP = of_object("bertfinetune_ms_per_step")
 CREATED = of_object("bertfinetune_created_timestamp_seconds")
 ENDED = of_object("bertfinetune_completion_timestamp_seconds")
 WAITED = f"{of_object('bertfinetune_start_timestamp_seconds')} - {CREATED}"
-WAITS = f"time() - ({CREATED} and {WAITING})"
+WAITS = f"time() - ({of_object('bertfinetune_waiting_since_timestamp_seconds')} and {WAITING})"
 
 _progress = "bertfinetune_progress_ratio"
+_trains = 'bertfinetune_status_phase{reason="Training"}'
 STUCK = (
     f"({of_object(_progress)} < 1) == {of_object(_progress, offset=f' offset {PATIENCE}')}"
-    f" and {in_phase('Running')} and {in_phase('Running', offset=f' offset {PATIENCE}')}"
+    f" and {of_object(_trains)} and {of_object(_trains, offset=f' offset {PATIENCE}')}"
 )
-_all_speeds = with_model(of_object("bertfinetune_ms_per_step", CLUSTER), CLUSTER)
+_all_speeds = with_model(of_object("bertfinetune_ms_per_step", CLUSTER), CLUSTER, KIND)
 SLOWNESS = (
-    f"max by ({OBJECT}) ({with_model(MS_PER_STEP)}"
-    f" / on (cluster, {MODEL}) group_left quantile by (cluster, {MODEL}) (0.5, {_all_speeds}))"
+    f"max by ({OBJECT}) ({with_model(MS_PER_STEP, labels=KIND)}"
+    f" / on (cluster, {KIND}) group_left quantile by (cluster, {KIND}) (0.5, {_all_speeds}))"
 )
 
 VERDICTS = (
@@ -122,7 +124,8 @@ def learned_nothing() -> Panel:
 def stuck() -> Panel:
     return panels.number(
         "Stuck",
-        f"Runs that are in phase Running and took no step in the last {PATIENCE}. Read their pod's log.",
+        f"Runs that train and took no step in the last {PATIENCE}; one that evaluates is not stuck. Ask the trainer, as"
+        " the runbook of BertFinetuneStalled says.",
         "short",
         now(f"count({STUCK}) or vector(0)"),
     ).thresholds(panels.steps("green", (1, "red")))
@@ -140,7 +143,8 @@ def cards_now() -> Panel:
 def longest_wait() -> Panel:
     return panels.number(
         "Longest wait now",
-        "How long the oldest run that has not started has waited for its cards; 0 when none waits.",
+        "How long the run that waits longest has waited for its pod, since its creation, its resumption or the end of"
+        " the attempt before; 0 when none waits.",
         "s",
         now(f"max({WAITS}) or vector(0)"),
     ).thresholds(panels.steps("green", (LONG_WAIT / 3, "yellow"), (LONG_WAIT, "red")))
@@ -151,7 +155,8 @@ def runs() -> Panel:
         panels.rows(
             "Runs",
             "One line a run, those that need a look first; a click on a name opens the run at its time. vs. target is"
-            " accuracy minus minAccuracy; vs. median compares step times for the same task, model and accelerator.",
+            " accuracy minus minAccuracy; vs. median compares step times of runs whose steps do the same work on the"
+            " same hardware.",
             {
                 "Verdict": now(verdict()),
                 "Run": "name",
@@ -192,7 +197,7 @@ def styled(panel: table.Panel) -> table.Panel:
     open_run = {
         "title": "Open the run",
         "url": "/d/bertfinetune-run?${datasource:queryparam}&${cluster:queryparam}"
-        "&var-namespace=${__data.fields.Namespace}&var-run=${__value.raw}"
+        "&var-run_namespace=${__data.fields.Namespace}&var-run=${__value.raw}"
         "&from=${__data.fields.From.numeric}&to=${__data.fields.To.numeric}",
     }
 
@@ -240,7 +245,7 @@ def wait() -> Panel:
     return panels.graph(
         "Queue wait",
         "From a run's creation to its first container's start, of the runs that started in the last six hours. The"
-        " dashed line is the longest wait of those that have not started.",
+        " dashed line is the longest wait of those whose pod has not started.",
         "s",
         over_time(f"quantile(0.5, {recent})", "p50"),
         over_time(f"quantile(0.9, {recent})", "p90"),

@@ -84,6 +84,12 @@ def several_values(dashboard: Raw) -> Iterator[str]:
                 yield f"{matcher} takes one value, the variable has several: write =~"
 
 
+def one_run(_panel: Raw, target: Raw) -> Iterator[str]:
+    for selector in re.findall(r"\{[^{}]*\}", target["expr"]):
+        if 'name="$run"' in selector and not re.search(r'namespace="\$\w+"', selector):
+            yield f"{selector}: the name is of one run in one namespace only"
+
+
 def has_unit(panel: Raw) -> Iterator[str]:
     if not panel.get("fieldConfig", {}).get("defaults", {}).get("unit"):
         yield "no unit; a plain number has the unit short or none"
@@ -131,7 +137,7 @@ def unknown_metrics(target: Raw, known: Collection[str]) -> Iterator[str]:
 
 DASHBOARD_RULES = (fixed_identity, unique_panels, no_overlap, known_variables, several_values)
 PANEL_RULES = (has_unit, has_description, has_target)
-TARGET_RULES = (datasource_variable, legend, rate_interval, counter_in_rate)
+TARGET_RULES = (datasource_variable, legend, rate_interval, counter_in_rate, one_run)
 
 
 def _selectors(target: Raw) -> list[tuple[promql.VectorSelector, str, str]]:

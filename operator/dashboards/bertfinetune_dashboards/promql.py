@@ -5,10 +5,12 @@ Replicas of the operator take turns: an object's numbers can come from two targe
 
 CLUSTER = 'cluster=~"$cluster"'
 NAMESPACES = f'{CLUSTER},namespace=~"$namespace"'
-RUN = f'{NAMESPACES},name="$run"'
+RUN = f'{CLUSTER},namespace="$run_namespace",name="$run"'
 
 OBJECT = "cluster, namespace, name"
 MODEL = "task, model, accelerator"
+KIND = f"{MODEL}, virtual_device, devices, train_batch_size, gradient_accumulation_steps, max_seq_length, cpu"
+"""Of one kind are runs whose steps do the same work on the same hardware."""
 
 
 def of_object(series: str, selector: str = NAMESPACES, labels: str = OBJECT, offset: str = "") -> str:
@@ -30,10 +32,10 @@ def in_phase(*phases: str, selector: str = NAMESPACES, offset: str = "") -> str:
     return of_object(series, selector, offset=offset)
 
 
-def with_model(expression: str, selector: str = NAMESPACES) -> str:
+def with_model(expression: str, selector: str = NAMESPACES, labels: str = MODEL) -> str:
     """An object's number with the labels that say what is trained on what."""
-    info = of_object("bertfinetune_info", selector, f"{OBJECT}, {MODEL}")
-    return f"{expression} * on ({OBJECT}) group_left ({MODEL}) {info}"
+    info = of_object("bertfinetune_info", selector, f"{OBJECT}, {labels}")
+    return f"{expression} * on ({OBJECT}) group_left ({labels}) {info}"
 
 
 def by_model(aggregation: str, expression: str) -> str:

@@ -55,7 +55,7 @@ def error() -> Panel:
         panels.number(
             "Error code",
             "The highest error code that one of the run's cards reports. The vendor's list of fault codes says what"
-            " it means.",
+            " it means; some codes of a healthy card need nobody.",
             "hex0x",
             over_time(f"{errors} or {no_errors}"),
         )
@@ -190,7 +190,7 @@ DASHBOARD = Dashboard(
     uid="bertfinetune-run-npu",
     title="Run x NPU",
     description="The Ascend cards that one run holds, from the npu-exporter, beside the run's step time.",
-    variables=("datasource", "cluster", "namespace", "run"),
+    variables=("datasource", "cluster", "run_namespace", "run"),
     since="now-1h",
     refresh="30s",
     bands=[

@@ -1,4 +1,4 @@
-"""The dashboards' variables. They have the same names and values everywhere, so that links can carry them along."""
+"""The dashboards' variables. One has the same name and values everywhere, so that links can carry it along."""
 
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
@@ -35,6 +35,8 @@ VARIABLES = {
         ),
         _choices("cluster", "Cluster", "label_values(bertfinetune_operator_info, cluster)"),
         _choices("namespace", "Namespace", 'label_values(bertfinetunes{cluster=~"$cluster"}, namespace)'),
-        _choice("run", "Run", 'label_values(bertfinetune_info{cluster=~"$cluster",namespace=~"$namespace"}, name)'),
+        # not `namespace`: what a link carries along of that may be All, and one run is of one namespace
+        _choice("run_namespace", "Namespace", 'label_values(bertfinetune_info{cluster=~"$cluster"}, namespace)'),
+        _choice("run", "Run", 'label_values(bertfinetune_info{cluster=~"$cluster",namespace="$run_namespace"}, name)'),
     )
 }

@@ -81,13 +81,14 @@ class Operator:
             self._unready = "starting"
 
     async def _lead(self) -> None:
-        reconciler = GatedReconciler(self._index, self._cluster, self._settings, self._metrics, may_write=self._leads)
+        shell = (self._index, self._cluster, self._settings, self._metrics, self._cluster.clock)
+        reconciler = GatedReconciler(*shell, may_write=self._leads)
         started, end = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             # before kopf, which at its end waits for all tasks that began after it
             beginnings: list[Callable[[], Awaitable[None]]] = [
                 self._become_ready,
-                partial(poll, self._index, self._queue, self._settings.progress_interval),
+                partial(poll, self._index, self._queue, self._cluster.clock, self._settings.progress_interval),
                 *[partial(work, self._queue, reconciler, self._metrics)] * self._settings.workers,
             ]
             helpers = [group.create_task(self._once_listed(begin)) for begin in beginnings]
@@ -139,6 +140,14 @@ class Operator:
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
 
 
+def log(level: str = "info", layout: str = "json") -> None:
+    """Log to stderr from this level on, in JSON or in lines of text."""
+    kopf.configure(log_format=kopf.LogFormat.JSON if layout == "json" else kopf.LogFormat.FULL)
+    logging.getLogger().setLevel(level.upper())
+    for chatty in ("kopf.objects", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
 async def run(settings: Settings) -> None:
     """Connect and run."""
     gc.freeze()  # modules and models stay until the end: no collection need look at them again
@@ -154,12 +163,12 @@ async def run(settings: Settings) -> None:
 
 def main() -> int:
     """Read the settings and run; 0 after a stop signal, 1 with one line on stderr where the cause lies outside."""
-    kopf.configure(log_format=kopf.LogFormat.JSON)
-    for chatty in ("kopf.objects", "aiohttp.access"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    log()  # what is wrong with the settings, too
     code = 0
     try:
-        asyncio.run(run(Settings.from_environ()))
+        settings = Settings.from_environ()
+        log(settings.log_level, settings.log_format)
+        asyncio.run(run(settings))
     except* (SettingsError, ClusterError, LeaseLostError) as group:
         for error in group.exceptions:
             logger.error("%s", error)

@@ -77,6 +77,17 @@ class Volume(Model):
         return self
 
 
+class CaBundle(Model):
+    """Certificates in PEM form, in a ConfigMap or Secret of the object's own namespace."""
+
+    kind: Literal["ConfigMap", "Secret"] = "ConfigMap"
+    """What holds them. Default: ConfigMap."""
+    name: DnsName
+    """Name of the ConfigMap or Secret. Required."""
+    key: Annotated[str, Field(pattern=r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", max_length=253)] = "ca.crt"
+    """Key whose value they are. Default: ca.crt."""
+
+
 class Uri(Model):
     """One object that an init container downloads, verifies and unpacks: a tar or zip archive, or a single file."""
 
@@ -85,7 +96,12 @@ class Uri(Model):
             cel(
                 "self.url.startsWith('s3://') || !has(self.secretName) && !has(self.endpointUrl)",
                 "secretName and endpointUrl belong to s3:// URLs: remove them or give an s3:// URL",
-            )
+            ),
+            cel(
+                "!has(self.caBundle) || self.url.startsWith('https://') ||"
+                " self.url.startsWith('s3://') && (!has(self.endpointUrl) || self.endpointUrl.startsWith('https://'))",
+                "caBundle is for https://: remove it or give a url, or the endpointUrl of an s3:// url, with https://",
+            ),
         )
     )
 
@@ -97,6 +113,8 @@ class Uri(Model):
     """Address of the S3 server. Default: Amazon's."""
     secret_name: DnsName | None = None
     """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for s3://. Default: none, anonymous."""
+    ca_bundle: CaBundle | None = None
+    """Certificate authorities to trust in this download, in place of the image's. Default: none."""
 
 
 class Source(Volume):
@@ -115,6 +133,9 @@ class PretrainedModel(Model):
 
     name: Literal[contract.MODEL_NAMES] = "custom"  # type: ignore[valid-type]  # a tuple of literals, known at run time
     """Size the weights must have; the trainer refuses others. `custom` takes any bert_config.json. Default: custom."""
+    do_lower_case: bool | None = None
+    """Whether the text is lower-cased before it is tokenized, as uncased weights want it; the trainer refuses what
+    contradicts the vocabulary. Default: what vocab.txt tells; that of cased weights has tokens with capital letters."""
     source: Source
     """Folder with vocab.txt, bert_config.json and bert_model.ckpt.*, mounted read-only at /model. Required."""
 
@@ -129,9 +150,21 @@ class Data(Model):
 class Training(Model):
     """Hyper-parameters. The defaults are those of the reference run: BERT-Base on MRPC."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(  # the API server also holds the default {} to it, before it fills in the defaults inside
+                "!has(self.trainBatchSize) || self.trainBatchSize % self.gradientAccumulationSteps == 0",
+                "gradientAccumulationSteps must divide trainBatchSize: choose one of its divisors",
+            )
+        )
+    )
+
     train_batch_size: Annotated[int, Field(ge=1, le=1024)] = 32
     """Sentence pairs in one training step on each card: with more cards a step has more of them, and there are fewer
     steps. Default: 32."""
+    gradient_accumulation_steps: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Equal lots into which a training step divides trainBatchSize, which it must divide. With more lots a step takes
+    less memory and more time, and computes the same update; steps, epochs and learning rate stay. Default: 1."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-5
     """Peak of the learning-rate schedule (linear warm-up, then linear decay to 0), per step. Default: 2e-5."""
     num_train_epochs: Annotated[float, Field(gt=0, le=100)] = 3.0
@@ -205,6 +238,16 @@ class Output(Volume):
     """Checkpoints kept, the newest ones. Default: 5."""
     export_saved_model: bool = False
     """Whether to export the result for TensorFlow Serving, too, to saved_model in the output. Default: false."""
+    resume_from: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9][-A-Za-z0-9._/]*$",
+            max_length=512,
+            json_schema_extra=rules(cel(SUB_PATH_RULE, "must not contain '..': give an earlier run's outputFolder")),
+        ),
+    ] = None
+    """Folder of an earlier run in the same output, as status.outputFolder names it: this run copies its newest whole
+    checkpoint and goes on from there. Model, task, data and pairs in a step must be the same. Default: none."""
 
 
 class BertFinetuneSpec(Model):
@@ -212,8 +255,9 @@ class BertFinetuneSpec(Model):
 
     MUTABLE: ClassVar[frozenset[str]] = frozenset(
         {
-            *("quality", "suspend", "backoff_limit"),
-            *("active_deadline_seconds", "pending_deadline_seconds", "ttl_seconds_after_finished"),
+            *("quality", "suspend", "backoff_limit", "on_oom"),
+            *("active_deadline_seconds", "pending_deadline_seconds", "stalled_deadline_seconds"),
+            "ttl_seconds_after_finished",
         }
     )
     """Fields that only the operator reads. The others make the Job, whose pod template cannot change."""
@@ -245,14 +289,22 @@ class BertFinetuneSpec(Model):
     """Whether to stop the run, after a checkpoint, until this is false again; it then goes on. Default: false."""
     backoff_limit: Annotated[int, Field(ge=0, le=100)] = 3
     """Attempts after the first one; a failure that the same input would repeat is not tried again. Default: 3."""
+    on_oom: Annotated[Literal["Retry", "Fail", "Accumulate"], Field(alias="onOOM")] = "Retry"
+    """What follows when the trainer is killed for its memory: another attempt, the run's end, or another attempt with
+    twice as many gradientAccumulationSteps while they divide trainBatchSize, and then the end. Default: Retry."""
     active_deadline_seconds: Seconds | None = None
     """Longest time of training in all attempts together, in seconds; time in a queue, waiting or suspended does not
     count. Default: none."""
     pending_deadline_seconds: Seconds | None = None
     """Longest time an attempt may hold cards or wait for them without starting, in seconds; time in Kueue's queue does
     not count. Default: none."""
+    stalled_deadline_seconds: Annotated[int | None, Field(ge=60, le=MAX_SECONDS)] = None
+    """Longest time without a training step or an evaluation batch, in seconds. A run that stalls for longer is stopped
+    and goes on from its checkpoint; the first three times do not count as retries. It rules from the first step on;
+    until then pendingDeadlineSeconds does. Default: none."""
     ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=MAX_SECONDS)] = None
-    """Seconds after the end until Jobs and pods are deleted; the object stays. Default: none, they are kept."""
+    """Seconds after the end until Jobs and pods are deleted; the object stays. Default: the operator's setting, else
+    none, they are kept."""
     scheduling: Scheduling | None = None
     """How the pods are placed. Default: the operator's settings, else the cluster's ways."""
     trainer: Trainer | None = None

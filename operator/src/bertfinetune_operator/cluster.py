@@ -9,10 +9,12 @@ import aiohttp
 from kubernetes.aio import client, config
 from pydantic_core import from_json
 
-from bertfinetune_operator import contract, naming
+from bertfinetune_operator import contract, kueue, naming
+from bertfinetune_operator.clock import ServerClock
 from bertfinetune_operator.errors import (
     ClusterError,
     ConflictError,
+    ForbiddenError,
     NotFoundError,
     OverloadedError,
     RefusedError,
@@ -22,12 +24,12 @@ from bertfinetune_operator.metrics import Metrics
 from bertfinetune_operator.observe import Object
 
 ERRORS: dict[int, type[ClusterError]] = {
-    400: RefusedError,
-    403: RefusedError,
+    403: ForbiddenError,
     404: NotFoundError,
     409: ConflictError,
-    422: RefusedError,
+    429: OverloadedError,
 }
+"""What an answer means; all others say no: an invalid field, or a webhook that failed (500)."""
 
 REQUEST_TIMEOUT = 10.0
 """Seconds; the work queue tries again."""
@@ -72,6 +74,7 @@ class Cluster:
     def __init__(self, api: client.ApiClient, metrics: Metrics) -> None:
         self._api = api
         self._metrics = metrics
+        self.clock = ServerClock()
 
     @classmethod
     async def connect(cls, metrics: Metrics) -> "Cluster":
@@ -145,15 +148,27 @@ class Cluster:
             return ""
         return log.strip()[-max_bytes:].decode(errors="ignore")
 
+    async def is_quiet(self, namespace: str, pod: str, container: str, seconds: int) -> bool:
+        """Whether a container has written nothing to its log for so long; False where nobody can tell."""
+        query = {"container": container, "sinceSeconds": str(seconds), "tailLines": "1"}
+        try:
+            return not await self._request("get", PODS.path(namespace, pod, "log"), query)
+        except (NotFoundError, RefusedError, OverloadedError):
+            return False
+
     async def newest_warning(self, namespace: str, uid: str) -> str:
-        """The note of the newest warning about the object of this uid, or ""."""
-        query = {"fieldSelector": f"regarding.uid={uid},type=Warning"}
+        """Reason and note of the newest event about the object of this uid, if it is a warning; else "".
+
+        A warning that something normal has followed is over: a pod that had no node at first, and then got one.
+        """
+        query = {"fieldSelector": f"regarding.uid={uid}"}
         try:
             events = (await self._object("list", EVENTS.path(namespace), query))["items"]
         except RefusedError:
             return ""
-        newest: Object = max(events, key=_seen_at, default={})
-        return str(newest.get("note") or "")
+        # by version: the times are of several clocks, those of nodes among them
+        newest: Object = max(events, key=lambda event: int(event["metadata"]["resourceVersion"]), default={})
+        return f"{newest['reason']}: {newest.get('note', '')}" if newest.get("type") == "Warning" else ""
 
     async def pod_group(self, namespace: str, name: str) -> Object | None:
         """Volcano's PodGroup, or None where there is none to be read."""
@@ -161,6 +176,18 @@ class Cluster:
             return await self._object("get", POD_GROUPS.path(namespace, name))
         except (NotFoundError, RefusedError):
             return None
+
+    async def workloads(self, namespace: str, job_uid: str) -> list[Object]:
+        """Kueue's Workloads of a Job; raise NotFoundError where there is no Kueue, ForbiddenError without the right.
+
+        What Kueue serves is asked first, which everyone may, so that without it nothing is asked for that is not there.
+        """
+        served = await self._object("get", f"/apis/{kueue.GROUP}")
+        names = {version["version"] for version in served["versions"]}
+        version = next((known for known in kueue.VERSIONS if known in names), kueue.VERSIONS[0])
+        path = Resource(kueue.GROUP, version, "workloads").path(namespace)
+        found = await self._object("list", path, {"labelSelector": f"{kueue.JOB_UID}={job_uid}"})
+        return list(found["items"])
 
     async def _object(
         self, verb: str, path: str, query: dict[str, str] | None = None, body: Manifest | None = None
@@ -179,12 +206,15 @@ class Cluster:
                 METHODS[verb], path, None, query, headers, body, auth_settings=["BearerToken"]
             )
             answer = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
+            self.clock.hear(answer.headers.get("Date", ""))
             content: bytes = await answer.read()  # type: ignore[no-untyped-call]
             code = str(answer.status)
             if answer.status >= 300:
                 raise _error(answer.status, answer.headers.get("Retry-After", ""), content)
             return content
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except TimeoutError as error:
+            raise ClusterError(f"the API server has not answered within {REQUEST_TIMEOUT:.0f} s") from error
+        except (aiohttp.ClientError, OSError) as error:
             raise ClusterError(str(error) or type(error).__name__) from error
         finally:
             self._metrics.requested(verb, code, perf_counter() - began)
@@ -221,12 +251,6 @@ def _error(status: int, retry_after: str, body: bytes) -> ClusterError:
         message = str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         message = f"{status} {body[:200].decode(errors='replace')}"
-    fallback = OverloadedError if status >= 429 else ClusterError
-    error = ERRORS.get(status, fallback)(message)
+    error = ERRORS.get(status, RefusedError)(message)
     error.retry_after = float(retry_after) if retry_after.isdecimal() else 0.0
     return error
-
-
-def _seen_at(event: Object) -> str:
-    series = event.get("series") or {}
-    return str(series.get("lastObservedTime") or event.get("deprecatedLastTimestamp") or event.get("eventTime") or "")

@@ -30,8 +30,10 @@ FLAGS = (
     "num_train_epochs",
     "output_dir",
     "model_name",
+    "do_lower_case",
     "max_seq_length",
     "eval_batch_size",
+    "gradient_accumulation_steps",
     "warmup_proportion",
     "seed",
     "optimizer",
@@ -40,6 +42,7 @@ FLAGS = (
     "loss_scale",
     "save_checkpoints_steps",
     "keep_checkpoint_max",
+    "resume_from",
     "export_saved_model",
     "device",
     "devices",
@@ -48,11 +51,15 @@ FLAGS = (
     "termination_log",
 )
 
+# Flags that older images lack, each with the value that an image without the flag works with. They are passed only with
+# another value, so that a team's older image goes on working.
+LATER_FLAGS = {"devices": 1, "gradient_accumulation_steps": 1, "do_lower_case": "", "resume_from": ""}
+
 # The init containers that download what a URI names: a container for the model, one for the data, named after its role.
 FETCH_MODULE = "bert_trainer.fetch"
 FETCH_ROLES = ("model", "data")
 FETCH_CONTAINER_NAMES = ("fetch-model", "fetch-data")
-FETCH_FLAGS = ("url", "sha256", "output_dir", "endpoint_url", "role", "termination_log")
+FETCH_FLAGS = ("url", "sha256", "output_dir", "endpoint_url", "ca_bundle", "role", "termination_log")
 
 # Values a flag of that name takes.
 TASKS = ("MRPC", "CoLA", "SST-2", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI")
@@ -60,7 +67,7 @@ MODEL_NAMES = ("custom", "bert-base-uncased", "bert-large-uncased")
 OPTIMIZERS = ("AdamWeightDecay", "AdamW")
 PRECISION_MODES = ("allow_mix_precision", "allow_fp32_to_fp16", "force_fp16", "must_keep_origin_dtype")
 DEVICES = ("cpu", "npu")
-DEVICE_COUNTS = (1, 2, 4, 8)  # what an Ascend server gives to one pod; 1 is not passed, so any trainer takes it
+DEVICE_COUNTS = (1, 2, 4, 8)  # what an Ascend server gives to one pod
 
 # Exit codes of the trainer, after sysexits.h, and the failure classes they stand for.
 EXIT_OK = 0
@@ -116,9 +123,13 @@ SCORE_KEYS = ("accuracy", "f1", "matthews", "pearson", "spearman", "accuracyMism
 FAILURE_KEYS = ("outcome", "class", "message")
 BACKENDS = ("cpu", "npu", "npu-simulated")
 
-# Progress: the JSON of GET /progress. loss, msPerStep, etaSeconds and collapsed are null until they are known.
+# Progress: the JSON of GET /progress. loss, msPerStep, etaSeconds and collapsed are null until they are known; loss is
+# known from the process's first step on. evalBatches counts the process's evaluation batches.
 PROGRESS_PHASES = ("Preparing", "Training", "Evaluating", "Finished")
-PROGRESS_KEYS = ("phase", "step", "totalSteps", "percent", "etaSeconds", "loss", "msPerStep", "epoch", "collapsed")
+PROGRESS_KEYS = (
+    *("phase", "step", "totalSteps", "percent", "etaSeconds", "loss", "msPerStep", "epoch", "collapsed"),
+    "evalBatches",
+)
 
 # Prometheus series of the trainer; each carries the label backend.
 METRIC_INFO = "bert_trainer_info"

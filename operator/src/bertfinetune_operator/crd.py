@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from bertfinetune_operator import contract, naming
 from bertfinetune_operator.api import BertFinetune, BertFinetuneSpec
 from bertfinetune_operator.model import cel
-from bertfinetune_operator.status import BertFinetuneStatus
+from bertfinetune_operator.status import UNSEEN, BertFinetuneStatus
 
 Schema = dict[str, Any]
 
@@ -130,7 +130,7 @@ def build_crd() -> dict[str, Any]:
         "type": "object",
         "description": BertFinetune.__doc__,
         "required": ["spec"],
-        "properties": {"spec": spec, "status": model_schema(BertFinetuneStatus)},
+        "properties": {"spec": spec, "status": model_schema(BertFinetuneStatus) | {"default": UNSEEN}},
         "x-kubernetes-validations": [BertFinetune.NAME_RULE],
     }
     version = {

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from bertfinetune_operator.api import BertFinetune
-from bertfinetune_operator.jobs import Manifest, build_job, cards_by_hand
+from bertfinetune_operator.jobs import Manifest, build_job, refusal
 from bertfinetune_operator.observe import JobView, Object, Observed, Question
-from bertfinetune_operator.policy import attempts, cleanup, deadlines, ending, node_loss, suspend, watching
+from bertfinetune_operator.policy import attempts, cleanup, deadlines, ending, node_loss, stalled, suspend, watching
 from bertfinetune_operator.record import advance, merge_patch, rejected, with_duration
 from bertfinetune_operator.run import Run, Verdict
 from bertfinetune_operator.settings import Settings
@@ -21,6 +21,7 @@ POLICIES: tuple[Callable[[Run], Verdict | None], ...] = (
     suspend.verdict,
     node_loss.verdict,
     deadlines.verdict,
+    stalled.verdict,
     attempts.verdict,
     watching.verdict,
 )
@@ -56,7 +57,8 @@ class Decision:
 def decide(raw: Object, observed: Observed, settings: Settings, now: datetime) -> Decision:
     """Decide what `raw`, a BertFinetune as the API server stores it, needs at time `now`.
 
-    A vanishing object needs nothing, a finished one at most that its Jobs are deleted, whatever became of them.
+    A vanishing object needs nothing, a finished one at most that its Jobs are deleted, whatever became of them, and
+    that a change of its spec is acknowledged: until then kstatus takes it for unfinished.
     """
     now = now.astimezone(UTC).replace(microsecond=0)  # the resolution of Kubernetes' times
     recorded = raw.get("status") or {}
@@ -64,8 +66,9 @@ def decide(raw: Object, observed: Observed, settings: Settings, now: datetime) -
         return Decision()
     if recorded.get("phase") in FINISHED:
         ended_at = datetime.fromisoformat(recorded["completionTime"])
-        delete, wake_at = cleanup.due(raw["spec"].get("ttlSecondsAfterFinished"), ended_at, observed, now)
-        return Decision(delete=delete, wake_at=wake_at)
+        ttl = raw["spec"].get("ttlSecondsAfterFinished", settings.trainer_ttl_seconds_after_finished)
+        delete, wake_at = cleanup.due(ttl, ended_at, observed, now)
+        return Decision(status_patch=_acknowledged(raw, recorded), delete=delete, wake_at=wake_at)
     current = BertFinetuneStatus.model_validate(recorded)
     try:
         obj = BertFinetune.model_validate(raw)
@@ -75,14 +78,14 @@ def decide(raw: Object, observed: Observed, settings: Settings, now: datetime) -
     verdict = next(verdict for policy in POLICIES if (verdict := policy(run)))
     if verdict.ask:
         return Decision(ask=verdict.ask)
-    if verdict.create and (cards := cards_by_hand(obj, settings)):
-        sentence = f"spec.trainer.resources: remove {', '.join(cards)}, which spec.accelerator.type sets"
+    if verdict.create and (sentence := refusal(obj, settings)):
         return _rejection(raw, current, sentence, now)
     new = advance(run, verdict)
     create = build_job(obj, new, settings) if verdict.create else None
     patch = None if new == current else _patch(recorded, new, now)
     failed = new.last_failure != current.last_failure  # its pod may be gone in a moment
-    urgent = new.phase in FINISHED or failed or bool(verdict.delete)
+    refused = new.reason == "JobRefused" != current.reason
+    urgent = new.phase in FINISHED or failed or refused or bool(verdict.delete)
     return Decision((), create, patch, urgent, events_of(current, new), verdict.delete, verdict.wake_at)
 
 
@@ -92,9 +95,20 @@ def _rejection(raw: Object, current: BertFinetuneStatus, sentence: str, now: dat
     return Decision(status_patch=patch, is_urgent=True, events=events_of(current, new))
 
 
+def _acknowledged(raw: Object, recorded: Object) -> dict[str, Any] | None:
+    generation = raw["metadata"].get("generation")
+    observed = recorded.get("observedGeneration", generation)
+    return None if observed == generation else {"observedGeneration": generation}
+
+
 def _patch(recorded: Object, new: BertFinetuneStatus, now: datetime) -> dict[str, Any]:
     desired = with_duration(new, now).model_dump(mode="json", by_alias=True, exclude_none=True)
     return merge_patch(recorded, desired)
+
+
+def _ended_by(status: BertFinetuneStatus) -> tuple[str, ...]:
+    """Reasons of Retrying that say how the last attempt ended, and not why the next one waits."""
+    return ("Collapsed", status.last_failure.class_) if status.last_failure else ("Collapsed",)
 
 
 def _sentence(error: ValidationError) -> str:
@@ -104,8 +118,8 @@ def _sentence(error: ValidationError) -> str:
 WARNINGS = frozenset({"Failed", "Retrying", "Pending"})
 """Phases worth a warning."""
 
-PASSING = frozenset({"PodPending", "Stopping", "Fetching"})
-"""Reasons of Pending that need nobody's help, and so no event."""
+PASSING = frozenset({"PodPending", "Stopping", "Fetching", "Queued"})
+"""Reasons of Pending and Queued that need nobody's help, and so no warning."""
 
 VERDICTS = frozenset({("Collapsed", "True"), ("AccuracyReached", "False")})
 """Conditions, with their status, that make an event of their own."""
@@ -114,9 +128,10 @@ VERDICTS = frozenset({("Collapsed", "True"), ("AccuracyReached", "False")})
 def events_of(current: BertFinetuneStatus, new: BertFinetuneStatus) -> tuple[Event, ...]:
     """An event for each change of phase, for each reason to wait that somebody may remove, and for bad results."""
     events = []
-    is_stuck = new.phase == "Pending" and new.reason != current.reason and new.reason not in PASSING
+    waits = new.phase in ("Pending", "Queued") or (new.phase == "Retrying" and new.reason not in _ended_by(new))
+    is_stuck = waits and new.reason != current.reason and new.reason not in PASSING
     if is_stuck or new.phase not in (current.phase, "Pending"):
-        kind: Literal["Normal", "Warning"] = "Warning" if new.phase in WARNINGS else "Normal"
+        kind: Literal["Normal", "Warning"] = "Warning" if is_stuck or new.phase in WARNINGS else "Normal"
         events.append(Event(kind, str(new.phase), f"{new.reason}: {new.message}", new.attempt))
     before = {(condition.type, condition.status) for condition in current.conditions or ()}
     events += [

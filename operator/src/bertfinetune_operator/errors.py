@@ -21,8 +21,12 @@ class ConflictError(ClusterError):
 
 
 class RefusedError(ClusterError):
-    """The API server understood the request and says no: quota, policy or an invalid field."""
+    """The API server has answered, and says no: quota, policy, an invalid field, or a webhook that failed."""
+
+
+class ForbiddenError(RefusedError):
+    """The operator has not the right (403), or a policy or a quota is against it."""
 
 
 class OverloadedError(ClusterError):
-    """The API server is there and cannot answer now: 429 or 5xx."""
+    """The API server wants to be asked later (429)."""

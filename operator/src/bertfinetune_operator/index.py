@@ -35,11 +35,14 @@ READ_WHEN_FINISHED: Mapping[str, Wanted] = {
     "spec": {
         "task": WHOLE,
         "model": {"name": WHOLE},
-        "accelerator": {"type": WHOLE, "devicesPerWorker": WHOLE},
+        "accelerator": {"type": WHOLE, "devicesPerWorker": WHOLE, "virtualDevice": WHOLE},
+        "training": dict.fromkeys(("trainBatchSize", "gradientAccumulationSteps", "maxSeqLength"), WHOLE),
+        "trainer": {"resources": {"limits": {"cpu": WHOLE}}},
         "quality": {"minAccuracy": WHOLE},
         "ttlSecondsAfterFinished": WHOLE,
     },
     "status": {
+        "observedGeneration": WHOLE,
         "phase": WHOLE,
         "reason": WHOLE,
         "podName": WHOLE,
@@ -150,10 +153,11 @@ class Index:
     def report(self, key: Key, pod: str, report: ProgressView) -> bool:
         """Keep the newest progress report of a pod; True if it is news."""
         entry = self._entries.get(key)
-        if entry is None or pod not in entry.pods or entry.reports.get(pod) == report:
+        if entry is None or pod not in entry.pods:
             return False
+        is_news = entry.reports.get(pod) != report
         entry.reports[pod] = report
-        return True
+        return is_news
 
     def objects(self) -> Iterator[Object]:
         """Every BertFinetune; another thread may write meanwhile."""

@@ -26,7 +26,7 @@ PREFIX = "bertfinetune_operator_"
 
 TRIED_AGAIN = (
     *(failure for code, failure in EXIT_CLASSES.items() if code != EXIT_OK),
-    *("OOMKilled", "Evicted", "NodeLost", "ImagePull", "Collapsed"),
+    *("DeviceNotAllotted", "OOMKilled", "Evicted", "NodeLost", "ImagePull", "Stalled", "Collapsed"),
 )
 """Why an attempt may be followed by another one."""
 

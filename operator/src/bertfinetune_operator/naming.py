@@ -15,6 +15,19 @@ LABEL_DOWNLOADS = f"{contract.GROUP}/downloads"
 """On pods that download model or data: a network policy lets these connect to others."""
 POD_GROUP = "scheduling.k8s.io/group-name"
 """Annotation with a pod's PodGroup, set by Volcano."""
+KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"
+VOLCANO_QUEUE = "scheduling.volcano.sh/queue-name"
+QUEUES = (KUEUE_QUEUE, VOLCANO_QUEUE)
+"""By which a Job or pod names its queue: spec.scheduling.queue becomes one of them."""
+VOLCANO_GROUP_SIZE = "scheduling.volcano.sh/group-min-member"
+
+RESERVED_PREFIXES = (f"{contract.GROUP}/", "batch.kubernetes.io/")
+RESERVED_KEYS = (
+    *(LABEL_NAME, LABEL_MANAGED_BY, LABEL_INSTANCE, "controller-uid", "job-name"),
+    *(POD_GROUP, VOLCANO_GROUP_SIZE),
+)
+"""Labels and annotations of a Job or its pods that are the operator's, the Job controller's or Volcano's to set."""
+
 CHILD_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"
 
 MAX_NAME = 63
@@ -50,3 +63,8 @@ def child_labels(name: str, uid: str, attempt: int) -> dict[str, str]:
         LABEL_UID: uid,
         LABEL_ATTEMPT: str(attempt),
     }
+
+
+def is_reserved(key: str) -> bool:
+    """Whether a label or annotation of a run's Jobs and pods is not for users and sites to choose."""
+    return key in RESERVED_KEYS or key in QUEUES or key.startswith(RESERVED_PREFIXES)

@@ -18,6 +18,11 @@ counted only. It bounds what Prometheus stores and the time of a scrape, a tenth
 
 OF_OBJECT = ("namespace", "name")
 
+WAITING = ("Pending", "Queued", "Retrying")
+"""Phases in which a run waits for its pod to start."""
+BEFORE_WAITING = ("Running", "Suspended")
+"""Conditions that end when a run begins to wait again."""
+
 Samples = Iterable[tuple[tuple[str, ...], float]]
 """For each series the values of the metric's own labels, and the number."""
 
@@ -63,8 +68,22 @@ def _time(*path: str) -> Callable[[Object], Samples]:
     return lambda obj: [((), datetime.fromisoformat(time).timestamp())] if (time := read(obj)) else ()
 
 
+KIND = {
+    "task": TASK,
+    "model": MODEL,
+    "accelerator": ACCELERATOR,
+    "virtual_device": _at("spec", "accelerator", "virtualDevice"),
+    "devices": DEVICES,
+    "train_batch_size": _at("spec", "training", "trainBatchSize"),
+    "gradient_accumulation_steps": _at("spec", "training", "gradientAccumulationSteps"),
+    "max_seq_length": _at("spec", "training", "maxSeqLength"),
+    "cpu": _at("spec", "trainer", "resources", "limits", "cpu"),
+}
+"""What decides how long a training step takes, by label."""
+
+
 def _info(obj: Object) -> Samples:
-    return [(tuple(str(read(obj) or "") for read in (TASK, MODEL, ACCELERATOR)), 1)]
+    return [(tuple(str(read(obj) or "") for read in KIND.values()), 1)]
 
 
 def _devices(obj: Object) -> Samples:
@@ -90,6 +109,17 @@ def _retries(obj: Object) -> Samples:
     return [((), obj.get("status", {}).get("retries", 0))]
 
 
+def _waiting_since(obj: Object) -> Samples:
+    """Its creation, or the end of the attempt or of the suspension before."""
+    if phase_of(obj) not in WAITING:
+        return ()
+    ended = [
+        c["lastTransitionTime"] for c in obj.get("status", {}).get("conditions", ()) if c["type"] in BEFORE_WAITING
+    ]
+    times = map(datetime.fromisoformat, [obj["metadata"]["creationTimestamp"], *ended])
+    return [((), max(times).timestamp())]
+
+
 BACKOFF_LIMIT = _number("spec", "backoffLimit")
 
 
@@ -112,7 +142,12 @@ def _trial_accuracy(obj: Object) -> Samples:
 
 
 METRICS = (
-    ObjectMetric("bertfinetune_info", "What is trained on what, always 1.", _info, ("task", "model", "accelerator")),
+    ObjectMetric(
+        "bertfinetune_info",
+        "What is trained on what, always 1; cpu is the container's limit.",
+        _info,
+        tuple(KIND),
+    ),
     ObjectMetric("bertfinetune_devices", "Cards that the run's pod requests, 0 on the CPU.", _devices),
     ObjectMetric("bertfinetune_pod_info", "The run's newest pod, always 1.", _pod, ("pod", "node")),
     ObjectMetric(
@@ -159,6 +194,11 @@ METRICS = (
         "bertfinetune_created_timestamp_seconds",
         "When it was created, Unix time.",
         _time("metadata", "creationTimestamp"),
+    ),
+    ObjectMetric(
+        "bertfinetune_waiting_since_timestamp_seconds",
+        "Since when it waits for its pod to start, Unix time, while it does.",
+        _waiting_since,
     ),
     ObjectMetric(
         "bertfinetune_start_timestamp_seconds",

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from bertfinetune_operator import contract, naming
-from bertfinetune_operator.status import Failure, Progress, Result, printable, progress_summary
+from bertfinetune_operator.status import Failure, Progress, Result, int64, printable, progress_summary
 
 Object = Mapping[str, Any]
 
@@ -34,6 +34,15 @@ DISRUPTIONS = {
 """Failure classes of condition DisruptionTarget's reasons
 (https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions)."""
 
+ABORTS = frozenset({128 + 6, 128 + 11})
+"""Exit codes of SIGABRT and SIGSEGV, by which the adapter of CANN 20.2 answers a fault of its card."""
+
+NO_LONGER_HEALTHY = "no longer healthy"
+"""What the kubelet says of a pod whose card broke while the node restarted."""
+
+ONLY_VOLCANO = "not get valid pod"
+"""What Ascend's device plugin says in Volcano mode of a pod that Ascend's plugin for Volcano has not placed."""
+
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 LOST_AFTER = timedelta(seconds=60)
@@ -43,12 +52,15 @@ LOST_AFTER = timedelta(seconds=60)
 class Question(NamedTuple):
     """Something no watch tells: it is asked for when a decision needs it."""
 
-    kind: Literal["log", "warning", "podgroup"]
-    """The end of a pod's log, the newest warning about an object, or why a PodGroup waits."""
+    kind: Literal["log", "quiet", "warning", "podgroup", "workload"]
+    """The end of a pod's log, "quiet" if nothing was written to it lately, the newest warning about an object, why a
+    PodGroup waits, or why Kueue holds a Job."""
     name: str
-    """Name of the pod, of the object or of the PodGroup."""
+    """Name of the pod, of the object, of the PodGroup or of the Job."""
     part: str = ""
-    """The container whose log it is, or the object's uid."""
+    """The container whose log it is, or the object's or the Job's uid."""
+    seconds: int = 0
+    """How long ago "lately" begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,7 @@ class JobView:
     deleting: bool = False
     reason: str = ""
     message: str = ""
+    created_at: datetime | None = None
     started_at: datetime | None = None
     """When its pods could be created; after a time in a queue, the newest such moment."""
     finished_at: datetime | None = None
@@ -95,6 +108,8 @@ class PodView:
     ended_at: datetime | None = None
     result: Result | None = None
     failure: Failure | None = None
+    held: bool = False
+    """Whether another container keeps the pod from ending as the trainer has: it goes on, or has failed."""
     gone: bool = False
     """Whether only the memory of it is left."""
 
@@ -107,6 +122,14 @@ class PodView:
         """Whether the node no longer answers: the pod should have ended and has not."""
         return self.is_alive and self.stops_at is not None and now >= self.stops_at + LOST_AFTER
 
+    def decides(self, now: datetime) -> bool:
+        """Whether the trainer's end counts although the Job does not come to the same: another container is in the way.
+
+        A pod that failed while it is being deleted is replaced by its Job once all its containers have ended.
+        """
+        stops = self.stops_at is not None and now < self.stops_at + LOST_AFTER
+        return self.held and (self.state == "Succeeded" or not stops)
+
 
 @dataclass(frozen=True, slots=True)
 class ProgressView:
@@ -114,6 +137,12 @@ class ProgressView:
 
     phase: str
     progress: Progress
+    has_stepped: bool = False
+    """Whether the process has done its first step or evaluation batch: until then a card compiles the graph."""
+    evaluation_batches: int | None = None
+    """Evaluation batches of the process; a trainer of 0.2.0 does not tell."""
+    heard_at: datetime | None = field(default=None, compare=False)
+    """When the trainer last said so."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +199,7 @@ def view_job(job: Object) -> JobView:
         deleting="deletionTimestamp" in meta,
         reason=end.get("reason", ""),
         message=end.get("message", ""),
+        created_at=_time(meta.get("creationTimestamp")),
         started_at=_time(status.get("startTime")),
         finished_at=_time(status.get("completionTime") or end.get("lastTransitionTime")),
     )
@@ -193,17 +223,30 @@ def view_pod(pod: Object) -> PodView:
     state = states.get(contract.CONTAINER_NAME, {})
     fetcher, fetching = _unfinished_fetcher(status.get("initContainerStatuses", ()))
     if "terminated" in fetching:
-        return _ended(common | {"container": fetcher}, status, fetching["terminated"])
+        return _ended(common | {"container": fetcher}, pod, fetching["terminated"])
     if ended := state.get("terminated"):
-        return _ended(common, status, ended)
+        held = _is_held(status, ended)
+        return _ended(common | {"held": held}, pod, ended, on_card=_is_on_card(pod))
     if status.get("phase") == "Failed":
-        return _ended(common, status, {})
+        return _ended(common, pod, {}, on_card=_is_on_card(pod))
     if running := state.get("running"):
         return PodView(**common, state="Running", started_at=_time(running.get("startedAt")))
     if "running" in fetching:
         return PodView(**common, state="Waiting", reason="Fetching", message="model and data are being downloaded")
     reason, message = _why_waiting(status, fetching.get("waiting") or state.get("waiting", {}))
     return PodView(**common, state="Waiting", reason=reason, message=message)
+
+
+def _is_held(status: Object, ended: Object) -> bool:
+    """Whether a container beside the trainer keeps the pod from the end that the trainer's is.
+
+    That is a sidecar among the ordinary containers; one that Kubernetes knows as such (restartPolicy Always) is an init
+    container, and the kubelet stops it.
+    """
+    others = [c["state"] for c in status.get("containerStatuses", ()) if c["name"] != contract.CONTAINER_NAME]
+    if status.get("phase") == ("Failed" if ended.get("exitCode") else "Succeeded"):
+        return False
+    return any(state.get("terminated", {}).get("exitCode") != contract.EXIT_OK for state in others)
 
 
 def _unfinished_fetcher(containers: Iterable[Object]) -> tuple[str, Object]:
@@ -226,33 +269,62 @@ def _why_waiting(status: Object, waiting: Object) -> tuple[str, str]:
     return "", ""
 
 
-def _ended(common: dict[str, Any], status: Object, ended: Object) -> PodView:
-    exit_code, text = ended.get("exitCode"), ended.get("message") or ""
+def _is_on_card(pod: Object) -> bool:
+    """Whether the pod's trainer trains on a card."""
+    containers = pod.get("spec", {}).get("containers", ())
+    return any("--device=npu" in container.get("args", ()) for container in containers)
+
+
+def _ended(common: dict[str, Any], pod: Object, ended: Object, *, on_card: bool = False) -> PodView:
+    status, exit_code, text = pod["status"], ended.get("exitCode"), ended.get("message") or ""
     common |= {"started_at": _time(ended.get("startedAt")), "ended_at": _time(ended.get("finishedAt"))}
     if exit_code == contract.EXIT_OK:
         return PodView(**common, state="Succeeded", result=parse_result(text))
-    message = _json(text).get("message") or text or status.get("message") or ended.get("reason") or status.get("reason")
+    if ended.get("reason") == "OOMKilled":  # what else is known is the end of its log, which it did not know to be one
+        text = _out_of_memory(pod["spec"], common.get("container", contract.CONTAINER_NAME))
+    said = _json(text).get("message") or text or status.get("message") or ended.get("reason") or status.get("reason")
+    message = str(said or "the pod failed without a word: see its node")
+    class_ = classify(status, ended, deleting=common["stops_at"] is not None, on_card=on_card)
+    if class_ == "DeviceNotAllotted":
+        message = f"{message}; {_how_to_get_cards(message)}"
     failure = Failure(
-        pod=common["name"],
-        node=common["node"],
-        exit_code=exit_code,
-        class_=classify(status, ended, deleting=common["stops_at"] is not None),
-        message=_tail(str(message or "the pod failed without a word: see its node")),
+        pod=common["name"], node=common["node"], exit_code=exit_code, class_=class_, message=_tail(message)
     )
     return PodView(**common, state="Failed", failure=failure)
 
 
-def classify(status: Object, ended: Object, *, deleting: bool = False) -> str:
+def _out_of_memory(spec: Object, name: str) -> str:
+    """The limit of the container's memory as its pod has it: a LimitRange may have set it."""
+    containers = [*spec.get("containers", ()), *spec.get("initContainers", ())]
+    limits = [c.get("resources", {}).get("limits", {}).get("memory") for c in containers if c["name"] == name]
+    if limit := next(filter(None, limits), None):
+        return f"out of memory: it needed more than its limit of {limit}"
+    return "out of memory: it has no limit, and its node had none left"
+
+
+def _how_to_get_cards(refusal: str) -> str:
+    """The remedy for a refusal of the kubelet's, which holds the device plugin's own words."""
+    if ONLY_VOLCANO in refusal:
+        return (
+            "the device plugin serves only pods that Ascend's plugin for Volcano has placed: set the chart's"
+            " scheduling.defaultSchedulerName, or spec.scheduling.schedulerName in a new run, to volcano, or start the"
+            " device plugin with volcanoType=false"
+        )
+    return "if this does not pass, see the log of the device plugin on that node"
+
+
+def classify(status: Object, ended: Object, *, deleting: bool = False, on_card: bool = False) -> str:
     """The failure class of a pod: Kubernetes' word where it killed the pod, else the exit code's after the contract."""
     exit_code = ended.get("exitCode")
     if status.get("reason") in ("Evicted", "NodeLost"):
         return str(status["reason"])
-    if status.get("reason") == "UnexpectedAdmissionError":
-        return "DeviceFault"  # the kubelet's device manager could not give the pod its card
+    if status.get("reason") == "UnexpectedAdmissionError" and on_card:
+        return "DeviceFault" if NO_LONGER_HEALTHY in status.get("message", "") else "DeviceNotAllotted"
     if ended.get("reason") == "OOMKilled":
         return "OOMKilled"
-    if exit_code in contract.EXIT_CLASSES:
-        return contract.EXIT_CLASSES[exit_code]
+    classes = contract.EXIT_CLASSES | (dict.fromkeys(ABORTS, "DeviceFault") if on_card else {})
+    if exit_code in classes:
+        return classes[exit_code]
     for condition in status.get("conditions", ()):
         if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
             return DISRUPTIONS.get(condition.get("reason", ""), "Evicted")
@@ -272,7 +344,10 @@ def view_progress(report: Object) -> ProgressView | None:
     try:
         step, total, percent = int(report["step"]), int(report["totalSteps"]), int(report["percent"])
         progress = Progress.model_validate(dict(report) | {"summary": progress_summary(step, total, percent)})
-        return ProgressView(str(report["phase"]), progress)
+        phase = report["phase"] if report["phase"] in contract.PROGRESS_PHASES else "Preparing"
+        batches = int64(int(report["evalBatches"])) if "evalBatches" in report else None
+        has_stepped = report.get("loss") is not None or bool(batches)  # a NaN is a loss, too
+        return ProgressView(phase, progress, has_stepped, batches)
     except (KeyError, OverflowError, TypeError, ValueError):  # Python's JSON has an Infinity
         return None
 

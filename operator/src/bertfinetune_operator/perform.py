@@ -3,17 +3,17 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
-from bertfinetune_operator import contract, naming
+from bertfinetune_operator import contract, kueue, naming
 from bertfinetune_operator.cluster import Cluster
 from bertfinetune_operator.decide import Decision, Event, decide
-from bertfinetune_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from bertfinetune_operator.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, OverloadedError
 from bertfinetune_operator.index import Entry, Index, Key
 from bertfinetune_operator.jobs import Manifest
 from bertfinetune_operator.metrics import Metrics
 from bertfinetune_operator.network import NetworkPolicies
-from bertfinetune_operator.observe import Object, Question
+from bertfinetune_operator.observe import MAX_MESSAGE, Object, Question
 from bertfinetune_operator.queue import WorkQueue
 from bertfinetune_operator.settings import Settings
 from bertfinetune_operator.status import printable
@@ -26,7 +26,9 @@ as it takes to write all of them at this rate, up to a minute. So states that pa
 of new objects gets its Jobs first. An end is written at once."""
 
 ASK_AGAIN_SECONDS = 30.0
-"""Why something waits may change: what was answered is asked again after this time."""
+ASKED_PER_SECOND = 20.0
+"""Why something waits may change: what was answered is asked again after this time and, when many wait, not before all
+of them can be asked at this rate."""
 
 MAX_LOG_TAIL = 2048
 """Bytes kept of a failed pod's log."""
@@ -35,11 +37,6 @@ MAX_NOTE = 1024
 """Longest note of an event the API server takes, in characters."""
 
 logger = logging.getLogger(__name__)
-
-
-def now() -> datetime:
-    """The clock of the shell; the core gets it as an argument."""
-    return datetime.now(UTC)
 
 
 class Reconciler:
@@ -51,7 +48,7 @@ class Reconciler:
         cluster: Cluster,
         settings: Settings,
         metrics: Metrics,
-        clock: Callable[[], datetime] = now,
+        clock: Callable[[], datetime],
     ) -> None:
         self._index = index
         self._cluster = cluster
@@ -61,12 +58,15 @@ class Reconciler:
         self._network_policies = NetworkPolicies(cluster, settings.trainer_network_policies, clock)
         self._changed: dict[Key, float] = {}
         """Since when a changed status waits to be written, in seconds of the clock."""
+        self._asking: set[Key] = set()
+        """Those that are to be asked about again."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Do what the object under `key` needs now; raise ClusterError to be called again.
 
         Returns the seconds after which to call again although nothing happened, or None.
         """
+        self._asking.discard(key)
         entry = self._index.get(key)
         if entry is None or entry.obj is None:
             self._changed.pop(key, None)
@@ -85,7 +85,9 @@ class Reconciler:
         logs = {question: text for question, text in entry.answers.items() if question.kind == "log"}
         if logs != entry.answers and key not in self._changed and delay != 0.0:
             entry.answers = logs
-            delay = min(delay, ASK_AGAIN_SECONDS) if delay is not None else ASK_AGAIN_SECONDS
+            self._asking.add(key)
+            again = ask_again_seconds(len(self._asking))
+            delay = min(delay, again) if delay is not None else again
         return delay
 
     async def _decide(self, key: Key, entry: Entry, obj: Object) -> Decision:
@@ -100,10 +102,23 @@ class Reconciler:
             case "log":
                 log = await self._cluster.log_tail(namespace, question.name, question.part, MAX_LOG_TAIL)
                 return printable(log)
+            case "quiet":
+                is_quiet = await self._cluster.is_quiet(namespace, question.name, question.part, question.seconds)
+                return "quiet" if is_quiet else ""
             case "warning":
                 return await self._cluster.newest_warning(namespace, question.part)
             case "podgroup":
                 return unschedulable(await self._cluster.pod_group(namespace, question.name))
+            case "workload":
+                return await self._why_held(namespace, question.part)
+
+    async def _why_held(self, namespace: str, job_uid: str) -> str:
+        try:
+            return printable(kueue.why_held(await self._cluster.workloads(namespace, job_uid))[:MAX_MESSAGE])
+        except NotFoundError:
+            return kueue.NOT_INSTALLED
+        except ForbiddenError:
+            return kueue.UNREADABLE
 
     async def _create(self, key: Key, entry: Entry, obj: Object, job: Manifest) -> None:
         """Create a Job, or find the one an earlier pass created: its name holds the object's uid and the attempt."""
@@ -112,7 +127,9 @@ class Reconciler:
             created = await self._cluster.create_job(job)
         except ConflictError:
             created = await self._cluster.get_job(job["metadata"]["namespace"], job["metadata"]["name"])
-        except RefusedError as refusal:
+        except OverloadedError:  # nobody can help, and another write makes it worse
+            raise
+        except ClusterError as refusal:
             entry.refusal = str(refusal)
             await self._report(key, obj, await self._decide(key, entry, obj))
             raise
@@ -151,6 +168,11 @@ class Reconciler:
 def settle_seconds(changed: int) -> float:
     """How long a change of the status waits when so many do."""
     return min(SETTLE_SECONDS + (changed - 1) / SETTLED_PER_SECOND, LONGEST_SETTLE_SECONDS)
+
+
+def ask_again_seconds(waiting: int) -> float:
+    """After what time it is asked again why one of so many waits."""
+    return max(ASK_AGAIN_SECONDS, waiting / ASKED_PER_SECOND)
 
 
 def unschedulable(pod_group: Object | None) -> str:

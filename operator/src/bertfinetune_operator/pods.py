@@ -1,9 +1,11 @@
 """What a user may say about the pods: a small typed choice, since a whole PodSpec would make a schema of 400 kB."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from bertfinetune_operator import naming
 from bertfinetune_operator.accelerator import RESERVED_ENV, VENDOR
 from bertfinetune_operator.model import DnsName, Model, cel, rules
 
@@ -49,11 +51,13 @@ class Scheduling(Model):
     """Queue the run waits in: Volcano's if the scheduler is volcano, else Kueue's LocalQueue. Default: the operator's
     setting, else none."""
     priority_class_name: DnsName | None = None
-    """PriorityClass of the pods. Default: the cluster's."""
+    """PriorityClass of the pods. Default: the operator's setting, else the cluster's."""
+    runtime_class_name: DnsName | None = None
+    """RuntimeClass of the pods. Default: with Ascend910 the operator's setting, else none."""
     node_selector: Annotated[dict[str, Annotated[str, Field(max_length=63)]] | None, Field(max_length=32)] = None
     """Labels a node must have, beside those that the operator's settings ask for. Default: none."""
     tolerations: Annotated[list[Toleration] | None, Field(max_length=32)] = None
-    """Taints the pods tolerate. Default: none."""
+    """Taints the pods tolerate, beside those of the operator's settings. Default: none."""
 
 
 class EnvVar(Model):
@@ -88,6 +92,14 @@ Quantities = Annotated[
 ]
 
 
+def times(count: int, quantity: int | str) -> int | str:
+    """So many times a quantity, in its own unit: 8 times "1.5Gi" are "12Gi"."""
+    if isinstance(quantity, int):
+        return count * quantity
+    number = quantity.rstrip("mkMGTPEi")
+    return f"{(count * Decimal(number)).normalize():f}{quantity.removeprefix(number)}"
+
+
 class Resources(Model):
     """Compute resources of the trainer's container, apart from its card."""
 
@@ -107,17 +119,57 @@ class Resources(Model):
     """What the container may use. Default: none."""
 
 
+QUALIFIED_NAME = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+LABEL_VALUE = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+METADATA_KEYS = rules(
+    cel(
+        f"self.all(key, key.matches('{QUALIFIED_NAME}'))",
+        "a key is [domain/]name, the name of at most 63 letters, digits, '-', '_' and '.': write for instance team or "
+        "example.com/team",
+    ),
+    cel(
+        f"self.all(key, !(key in {list(naming.RESERVED_KEYS)}) && "
+        + " && ".join(f"!key.startsWith('{prefix}')" for prefix in naming.RESERVED_PREFIXES)
+        + ")",
+        f"set by the operator and by Kubernetes: remove {', '.join(naming.RESERVED_KEYS)} and what begins with "
+        f"{' or '.join(naming.RESERVED_PREFIXES)}",
+    ),
+    cel(
+        f"self.all(key, !(key in {list(naming.QUEUES)}))",
+        f"the queue is set by spec.scheduling.queue: use that and remove {' and '.join(naming.QUEUES)}",
+    ),
+)
+
+
+class Metadata(Model):
+    """Labels and annotations that the cluster's policies, add-ons and bills ask for."""
+
+    labels: Annotated[
+        dict[str, Annotated[str, Field(pattern=LABEL_VALUE, max_length=63)]] | None,
+        Field(max_length=32, json_schema_extra=METADATA_KEYS),
+    ] = None
+    """Labels, beside the operator's own and those of its settings. Default: none."""
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]] | None,
+        Field(max_length=32, json_schema_extra=METADATA_KEYS),
+    ] = None
+    """Annotations, beside those of the operator's settings. Default: none."""
+
+
 class Trainer(Model):
     """The trainer's container, where it must differ from the operator's settings."""
 
     image: Annotated[str | None, Field(pattern=r"^\S+$", max_length=1024)] = None
     """Image. Default: the operator's image for the accelerator type."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    """When the image is pulled. Default: Kubernetes' rule (Always for :latest, else IfNotPresent)."""
+    """When the image is pulled. Default: the operator's setting, else Kubernetes' rule (Always for :latest, else
+    IfNotPresent)."""
     image_pull_secrets: Annotated[list[SecretName] | None, Field(max_length=16)] = None
     """Secrets with the registry's credentials. Default: the operator's setting, else none."""
     resources: Resources | None = None
-    """CPU and memory. Default: none set."""
+    """CPU and memory. Default: the operator's settings, of each that is named neither as a request nor as a limit."""
+    metadata: Metadata | None = None
+    """Labels and annotations of the run's Jobs and of their pods. Default: the operator's settings, else none."""
     env: Annotated[
         list[EnvVar] | None,
         Field(
@@ -131,4 +183,5 @@ class Trainer(Model):
             | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = None
-    """Further environment variables, of the downloads, too. Default: none."""
+    """Further environment variables, of the downloads, too. Each replaces the operator's setting of its name.
+    Default: none."""

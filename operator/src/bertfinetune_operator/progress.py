@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from ipaddress import ip_address
 
 import aiohttp
@@ -23,22 +26,22 @@ MAX_WRITES_PER_SECOND = 20.0
 MAX_REPORT_BYTES = 4096
 
 
-async def poll(index: Index, queue: WorkQueue[Key], interval: float) -> None:
+async def poll(index: Index, queue: WorkQueue[Key], clock: Callable[[], datetime], interval: float) -> None:
     """Ask every running trainer each `interval` seconds, for ever; a changed report puts its object into the queue."""
     limit = aiohttp.TCPConnector(limit=MAX_OPEN, force_close=True)
     async with aiohttp.ClientSession(connector=limit, timeout=TIMEOUT) as session:
+
+        async def ask(key: Key, pod: PodView) -> None:
+            report = await fetch(session, progress_url(pod.ip))
+            if report is not None and index.report(key, pod.name, replace(report, heard_at=clock())):
+                queue.add(key)
+
         while True:
             running = list(index.running())
             async with asyncio.TaskGroup() as group:
                 for key, pod in running:
-                    group.create_task(_ask(session, index, queue, key, pod))
+                    group.create_task(ask(key, pod))
             await asyncio.sleep(max(interval, len(running) / MAX_WRITES_PER_SECOND))
-
-
-async def _ask(session: aiohttp.ClientSession, index: Index, queue: WorkQueue[Key], key: Key, pod: PodView) -> None:
-    report = await fetch(session, progress_url(pod.ip))
-    if report is not None and index.report(key, pod.name, report):
-        queue.add(key)
 
 
 def progress_url(pod_ip: str) -> str:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from bertfinetune_operator import naming
+from bertfinetune_operator.api import BertFinetune
 from bertfinetune_operator.observe import Object
 from bertfinetune_operator.run import Run, Stage, Verdict
 from bertfinetune_operator.status import (
@@ -11,10 +12,12 @@ from bertfinetune_operator.status import (
     BertFinetuneStatus,
     Condition,
     Failure,
+    Movement,
     Phase,
     Progress,
     Result,
     progress_summary,
+    was_seen,
 )
 
 
@@ -23,7 +26,7 @@ def advance(run: Run, verdict: Verdict) -> BertFinetuneStatus:
     current, stage, job, pod = run.status, verdict.stage, run.job, run.pod
     seen = next((pod.result for pod in run.pods if pod.result), None)
     result = rooted(run, seen) if seen and run.next_attempt_time is None else current.result
-    starts = [pod.started_at for pod in run.observed.pods if pod.started_at]
+    starts = [time for pod in run.observed.pods if (time := run.started_at(pod))]
     finished_at = job.finished_at if job else None
     status = BertFinetuneStatus(
         observed_generation=run.obj.metadata.generation,
@@ -41,6 +44,9 @@ def advance(run: Run, verdict: Verdict) -> BertFinetuneStatus:
         result=result,
         last_failure=_last_failure(run, stage),
         retries=current.retries,
+        interruptions=current.interruptions,
+        gradient_accumulation_steps=current.gradient_accumulation_steps,
+        last_movement=movement(run) if stage.phase in PHASES_OF["Running"] else None,
         next_attempt_time=run.next_attempt_time,
         avoided_nodes=current.avoided_nodes,
         trials=current.trials,
@@ -48,7 +54,18 @@ def advance(run: Run, verdict: Verdict) -> BertFinetuneStatus:
     )
     status = status.model_copy(update=dict(verdict.update))
     minimum = run.obj.spec.quality.min_accuracy
-    return status.model_copy(update={"conditions": conditions(current, status, minimum, run.now)})
+    return status.model_copy(
+        update={
+            "output_folder": output_folder(run.obj, status),
+            "conditions": conditions(current, status, minimum, run.now),
+        }
+    )
+
+
+def output_folder(obj: BertFinetune, status: BertFinetuneStatus) -> str:
+    """The folder of the trial that a status is about."""
+    meta = obj.metadata
+    return naming.output_folder(meta.namespace, meta.name, meta.uid, len(status.trials or ()))
 
 
 def rejected(current: BertFinetuneStatus, generation: int, sentence: str, now: datetime) -> BertFinetuneStatus:
@@ -67,8 +84,7 @@ def rejected(current: BertFinetuneStatus, generation: int, sentence: str, now: d
 
 def rooted(run: Run, result: Result) -> Result:
     """The result with its checkpoint relative to the output volume's root, where a user looks for it."""
-    meta, trial = run.obj.metadata, len(run.status.trials or ())
-    folder = naming.output_folder(meta.namespace, meta.name, meta.uid, trial)
+    folder = output_folder(run.obj, run.status)
     return result.model_copy(update={"checkpoint": f"{folder}/{result.checkpoint}"}) if result.checkpoint else result
 
 
@@ -81,14 +97,37 @@ def _last_failure(run: Run, stage: Stage) -> Failure | None:
 
 
 def _active_time(run: Run) -> dict[str, Any]:
-    """Training time of the pods that have ended, and since when the present one trains."""
-    current, pod = run.status, run.pod
-    since = pod.started_at if pod and pod.state == "Running" else None
-    seconds = current.active_seconds
-    if current.active_since and current.active_since != since:
-        ended = next((p.ended_at for p in run.observed.pods if p.started_at == current.active_since), None)
-        seconds += max(0, round(((ended or run.now) - current.active_since).total_seconds()))
+    """Training time of the pods that have ended, each by its node's clock, and since when the present one trains."""
+    current, since, seconds = run.status, run.active_since, run.status.active_seconds
+    if current.active_since and (since is None or run.pod is None or run.pod.name != current.pod_name):
+        last = next((pod for pod in run.observed.pods if pod.name == current.pod_name), None)
+        if last and last.started_at and last.ended_at:
+            trained = last.ended_at - last.started_at
+        else:
+            trained = run.now - current.active_since
+        seconds += max(0, round(trained.total_seconds()))
     return {"active_seconds": seconds, "active_since": since}
+
+
+def movement(run: Run) -> Movement | None:
+    """The present trainer's newest sign of work; none before its first step, and only with stalledDeadlineSeconds.
+
+    It changes with the step or the phase, which are written in any case; only evaluation batches cause further writes.
+    """
+    pod, report, last = run.pod, run.progress, run.status.last_movement
+    if run.obj.spec.stalled_deadline_seconds is None or pod is None or pod.state != "Running":
+        return None
+    last = last if last and last.pod == pod.name else None
+    if report is None or not (last or report.has_stepped):
+        return last
+    seen = Movement(
+        pod=pod.name,
+        phase=report.phase,
+        step=report.progress.step,
+        evaluation_batches=report.evaluation_batches,
+        time=last.time if last else run.now,
+    )
+    return seen if seen == last else seen.model_copy(update={"time": run.now})
 
 
 def _progress(run: Run, stage: Stage, result: Result | None) -> Progress | None:
@@ -108,13 +147,17 @@ def _progress(run: Run, stage: Stage, result: Result | None) -> Progress | None:
 
 
 PHASES_OF: dict[str, tuple[Phase, ...]] = {
+    "Reconciling": ("Pending", "Queued", "Preparing", "Running", "Retrying"),
+    "Stalled": ("Failed",),
     "Queued": ("Queued",),
     "Running": ("Preparing", "Running"),
     "Suspended": ("Suspended",),
     "Succeeded": ("Succeeded",),
     "Failed": ("Failed",),
 }
-"""The phases in which a condition holds."""
+"""The phases in which a condition holds. kstatus, and Flux with it, reads the first two: Reconciling is a run that goes
+on, Stalled one that has failed, and neither one that is as its spec asks for
+(https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md)."""
 
 
 def conditions(
@@ -135,7 +178,7 @@ def conditions(
             status=state,
             reason=reason,
             message=message,
-            last_transition_time=old.last_transition_time if old and old.status == state else now,
+            last_transition_time=old.last_transition_time if old and old.status == state and was_seen(old) else now,
             observed_generation=new.observed_generation or 0,
         )
 

@@ -77,6 +77,18 @@ class Run:
         return self.observed.progress if is_present else None
 
     @property
+    def active_since(self) -> datetime | None:
+        """Since when the present pod trains."""
+        pod, status = self.pod, self.status
+        if pod is None or pod.state != "Running":
+            return None
+        return (status.active_since if status.pod_name == pod.name else None) or self.started_at(pod)
+
+    def started_at(self, pod: PodView) -> datetime | None:
+        """When a pod's container started, between the pod's creation and now: its node's clock may be off."""
+        return min(max(pod.started_at, pod.created_at or pod.started_at), self.now) if pod.started_at else None
+
+    @property
     def alive(self) -> PodView | None:
         """A pod of any attempt that may still write to the output, unless its node is lost."""
         return next((pod for pod in self.observed.pods if pod.is_alive and not pod.is_lost(self.now)), None)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from bertfinetune_operator import contract
 from bertfinetune_operator.model import Model
 
 Phase = Literal["Pending", "Queued", "Preparing", "Running", "Suspended", "Retrying", "Succeeded", "Failed"]
@@ -21,13 +22,14 @@ Number = Annotated[float | None, BeforeValidator(_finite)]
 """A measured number; a NaN loss is no number, and the API server takes none."""
 
 
-def _int64(value: int) -> int:
+def int64(value: int) -> int:
+    """The value, if the API server takes it; else ValueError."""
     if not -(2**63) <= value < 2**63:
         raise ValueError("more than 64 bits: the API server takes no such integer")
     return value
 
 
-Integer = Annotated[int, AfterValidator(_int64)]
+Integer = Annotated[int, AfterValidator(int64)]
 """A count that a trainer reports."""
 
 
@@ -122,19 +124,34 @@ class Failure(Model):
     exit_code: int | None = None
     """Exit code of the trainer; none if its container never ended."""
     class_: Annotated[str, Field(alias="class")]
-    """BadConfig, BadData, BadModel, Storage, DeviceFault, OOMKilled, Evicted, ImagePull, Interrupted, NodeLost,
-    Deadline or Unknown."""
+    """BadConfig, BadData, BadModel, Storage, DeviceFault, DeviceNotAllotted, OOMKilled, Evicted, ImagePull,
+    Interrupted, NodeLost, Stalled, Deadline or Unknown."""
     message: str
     """The trainer's own sentence, or Kubernetes', at most 2048 characters."""
     log_tail: str | None = None
     """The end of the pod's log, at most 2 KiB, read before the pod could vanish."""
 
 
+class Movement(Model):
+    """The newest sign that a trainer has worked."""
+
+    pod: str
+    """Name of its pod."""
+    phase: Literal[contract.PROGRESS_PHASES]  # type: ignore[valid-type]  # a tuple of literals, known at run time
+    """What it reported to be at."""
+    step: Integer
+    """Training steps done."""
+    evaluation_batches: Integer | None = None
+    """Evaluation batches of this pod."""
+    time: datetime
+    """When this was seen first."""
+
+
 class Condition(Model):
     """A condition after the Kubernetes API conventions."""
 
     type: str
-    """Queued, Running, Suspended, Succeeded, Failed, Collapsed or AccuracyReached."""
+    """Reconciling, Stalled, Queued, Running, Suspended, Succeeded, Failed, Collapsed or AccuracyReached."""
     status: Literal["True", "False"]
     """Whether the condition holds."""
     reason: str
@@ -162,8 +179,9 @@ class BertFinetuneStatus(Model):
         list[Condition] | None,
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = None
-    """Queued, Running, Suspended, Succeeded, Failed, each from the first time it holds; Collapsed and, with a
-    minAccuracy, AccuracyReached, once there is a result."""
+    """Reconciling until the run has ended or is suspended, Stalled when it has failed, as kstatus reads them; Queued,
+    Running, Suspended, Succeeded, Failed; each from the first time it holds. Collapsed and, with a minAccuracy,
+    AccuracyReached, once there is a result."""
     attempt: int = 0
     """Number of the present attempt, from 0; each has a Job of its own."""
     job_name: str | None = None
@@ -172,6 +190,8 @@ class BertFinetuneStatus(Model):
     """Name of the newest pod."""
     node_name: str | None = None
     """Node of the newest pod."""
+    output_folder: str | None = None
+    """Folder of the present trial in the output volume, relative to its root; output.resumeFrom takes it."""
     start_time: datetime | None = None
     """When the first container started; waiting for a card does not count."""
     completion_time: datetime | None = None
@@ -186,6 +206,12 @@ class BertFinetuneStatus(Model):
     """The newest failed attempt."""
     retries: int = 0
     """Failures that were tried again; backoffLimit is their limit. A disruption is none."""
+    interruptions: Annotated[int | None, Field(ge=1)] = None
+    """Attempts that stalled, or whose pod was deleted by force; the first three are not among the retries."""
+    last_movement: Movement | None = None
+    """What the trainer was last seen to do; only with stalledDeadlineSeconds, while it runs."""
+    gradient_accumulation_steps: Annotated[int | None, Field(ge=2)] = None
+    """Lots of a training step from the next attempt on, where onOOM: Accumulate has raised them."""
     next_attempt_time: datetime | None = None
     """When the next attempt starts; none while one is under way."""
     avoided_nodes: list[str] | None = None
@@ -196,3 +222,24 @@ class BertFinetuneStatus(Model):
     """Seconds of training in the pods that have ended; activeDeadlineSeconds is the limit of the sum."""
     active_since: datetime | None = None
     """Since when the present pod trains."""
+
+
+UNSEEN = {
+    "conditions": [
+        {
+            "type": "Reconciling",
+            "status": "True",
+            "reason": "Pending",
+            "message": "no operator has seen the object yet",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+            "observedGeneration": 0,
+        }
+    ]
+}
+"""The status of an object that has none: a default in the schema, so that it costs no write. The Gateway API does the
+same; without it kstatus, and so Flux, would take a new run for done."""
+
+
+def was_seen(condition: Condition) -> bool:
+    """Whether an operator has written it: generations begin at 1, and only the schema's default has none."""
+    return condition.observed_generation > 0

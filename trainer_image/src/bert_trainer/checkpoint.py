@@ -1,5 +1,6 @@
 """The pre-trained model's folder: refuses vocabulary, configuration and weights that do not fit each other."""
 
+import logging
 from pathlib import Path
 from typing import Dict, List, NamedTuple
 
@@ -9,8 +10,9 @@ from bert_trainer import contract
 from bert_trainer.data import sha256
 from bert_trainer.errors import BadConfigError, BadModelError
 from bert_trainer.modeling import BertConfig, read_bert_config, variable_shapes
-from bert_trainer.tokenization import read_vocabulary
+from bert_trainer.tokenization import capitals, is_cased, read_vocabulary
 
+log = logging.getLogger(__name__)
 VOCAB_FILE = "vocab.txt"
 CONFIG_FILE = "bert_config.json"
 CHECKPOINT = "bert_model.ckpt"
@@ -24,6 +26,7 @@ class PretrainedModel(NamedTuple):
 
     config: BertConfig
     vocabulary: Dict[str, int]
+    lower_case: bool  # whether the text is lower-cased before it is tokenized
     checkpoint: str
     variables: List[str]  # those that the checkpoint initializes
 
@@ -33,12 +36,14 @@ def fingerprint(folder: Path) -> Dict[str, str]:
     return {name: sha256(folder / name, BadModelError) for name in (VOCAB_FILE, CONFIG_FILE, CHECKPOINT + ".index")}
 
 
-def load(folder: Path, model_name: str, max_seq_length: int, weights: str = CHECKPOINT) -> PretrainedModel:
+def load(
+    folder: Path, model_name: str, max_seq_length: int, do_lower_case: str = "", weights: str = CHECKPOINT
+) -> PretrainedModel:
     """Reads and verifies a model folder, or the folder of a run, whose weights have another name.
 
     Raises:
         BadModelError: naming the file and what does not fit.
-        BadConfigError: when the model has fewer positions than max_seq_length.
+        BadConfigError: when the model has fewer positions than max_seq_length, or do_lower_case contradicts it.
     """
     config = read_bert_config(folder / CONFIG_FILE)
     _check_size(config, model_name, folder)
@@ -46,11 +51,14 @@ def load(folder: Path, model_name: str, max_seq_length: int, weights: str = CHEC
         message = "--max_seq_length={}: the model in {} has {} positions; pass at most that many"
         raise BadConfigError(message.format(max_seq_length, folder, config.max_position_embeddings))
     vocabulary = read_vocabulary(folder / VOCAB_FILE)
-    if len(vocabulary) != config.vocab_size:
+    if len(vocabulary) > config.vocab_size:
         message = "{}: {} tokens, but {} says vocab_size {}; use the vocabulary published with the weights"
         raise BadModelError(message.format(folder / VOCAB_FILE, len(vocabulary), CONFIG_FILE, config.vocab_size))
+    if len(vocabulary) < config.vocab_size:
+        log.info("%s: %d tokens for the %d rows of the model", folder / VOCAB_FILE, len(vocabulary), config.vocab_size)
+    lower_case = _lower_case(vocabulary, model_name, do_lower_case, folder)
     checkpoint = str(folder / weights)
-    return PretrainedModel(config, vocabulary, checkpoint, _verified_variables(checkpoint, config))
+    return PretrainedModel(config, vocabulary, lower_case, checkpoint, _verified_variables(checkpoint, config))
 
 
 def without_top_layers(model: PretrainedModel, count: int) -> PretrainedModel:
@@ -79,6 +87,26 @@ def _check_size(config: BertConfig, model_name: str, folder: Path) -> None:
     if model_name != contract.MODEL_NAMES[0] and size != PUBLISHED_SIZES[model_name]:
         message = "{}: layers, hidden size and heads are {}, those of {} are {}; use its weights or --model_name=custom"
         raise BadModelError(message.format(folder / CONFIG_FILE, size, model_name, PUBLISHED_SIZES[model_name]))
+
+
+def _lower_case(vocabulary: Dict[str, int], model_name: str, do_lower_case: str, folder: Path) -> bool:
+    """Returns what do_lower_case says, or what the vocabulary tells; the models that have a name are uncased."""
+    path, tokens = folder / VOCAB_FILE, capitals(vocabulary)
+    cased = is_cased(vocabulary)
+    if cased and model_name != contract.MODEL_NAMES[0]:
+        message = "{}: it is cased (it holds {!r}), {} is not; use its vocabulary or --model_name=custom"
+        raise BadModelError(message.format(path, tokens[0], model_name))
+    if cased and do_lower_case == "true":
+        message = "--do_lower_case=true: {} is cased (it holds {!r}); pass false, or leave the flag out"
+        raise BadConfigError(message.format(path, tokens[0]))
+    if not tokens and do_lower_case == "false":
+        message = (
+            "--do_lower_case=false: {} is uncased (no token has a capital letter); pass true, or leave the flag out"
+        )
+        raise BadConfigError(message.format(path))
+    lower_case = do_lower_case == "true" if do_lower_case else not cased
+    log.info("%s: the text is %s", path, "lower-cased" if lower_case else "taken with its capital letters")
+    return lower_case
 
 
 def _verified_variables(checkpoint: str, config: BertConfig) -> List[str]:

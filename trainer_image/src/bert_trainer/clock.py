@@ -4,7 +4,7 @@ import contextlib
 import time
 from typing import Callable, Dict, Iterator, Mapping
 
-PHASES = ("import", "data", "graph", "first_step", "steps", "evaluation", "checkpoint", "export")
+PHASES = ("import", "data", "graph", "first_step", "steps", "evaluation", "checkpoint", "shutdown", "export")
 
 
 class PhaseClock:

@@ -47,8 +47,16 @@ class Config:
     )
     output_dir: str = flag("", "folder for checkpoints and the result, one per run", GIVEN)
     model_name: str = flag("custom", "size the weights must have", one_of(contract.MODEL_NAMES))
+    do_lower_case: str = flag(
+        "",
+        "whether the text is lower-cased, as for uncased weights; empty for what their vocabulary tells",
+        Rule(lambda value: value in ("", "true", "false"), "true or false, or empty"),
+    )
     max_seq_length: int = flag(128, "tokens of the longest pair; longer pairs are truncated", between(8, 512))
     eval_batch_size: int = flag(32, "sentence pairs per evaluation step", between(1, 1024))
+    gradient_accumulation_steps: int = flag(
+        1, "equal lots into which a step divides its pairs: more lots take less memory", between(1, 1024)
+    )
     warmup_proportion: float = flag(
         0.1, "share of the steps in which the learning rate rises", Rule(lambda v: 0 <= v < 1, "at least 0, below 1")
     )
@@ -67,6 +75,7 @@ class Config:
     )
     save_checkpoints_steps: int = flag(100, "steps between checkpoints", between(1, 10**9))
     keep_checkpoint_max: int = flag(5, "checkpoints kept", between(1, 1000))
+    resume_from: str = flag("", "output folder of a run to go on from while this one has no checkpoint, empty for none")
     export_saved_model: bool = flag(False, "export the result for TensorFlow Serving to <output_dir>/saved_model")
     device: str = flag("cpu", "where to run", one_of(contract.DEVICES))
     devices: int = flag(
@@ -84,6 +93,9 @@ class Config:
         if self.devices > 1 and self.device != "npu":
             message = "--devices={}: there are several cards with --device=npu only; pass that or --devices=1"
             raise BadConfigError(message.format(self.devices))
+        if self.train_batch_size % self.gradient_accumulation_steps:
+            message = "--gradient_accumulation_steps={}: must divide --train_batch_size={}; pass one of its divisors"
+            raise BadConfigError(message.format(self.gradient_accumulation_steps, self.train_batch_size))
 
     @property
     def step_examples(self) -> int:

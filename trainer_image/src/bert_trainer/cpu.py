@@ -32,9 +32,9 @@ class CpuDevice:
         """Returns the operations of one graph."""
         return FlatOperations(self._library, step, seed, training)
 
-    def layout(self, lengths: Sequence[int], slots: int, width: int) -> FlatLayout:  # noqa: ARG002
-        """Returns the layout of batches of `slots` of the pairs with these lengths."""
-        return FlatLayout(lengths, slots)
+    def layout(self, lengths: Sequence[int], slots: int, width: int, lots: int = 1) -> FlatLayout:  # noqa: ARG002
+        """Returns the layout of batches of `slots` of the pairs with these lengths, in so many lots."""
+        return FlatLayout(lengths, slots, lots)
 
     def hooks(self, config: Config) -> List[tf.train.SessionRunHook]:
         """Returns the hooks of a training session on this device."""

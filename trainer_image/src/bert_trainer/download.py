@@ -26,13 +26,19 @@ class MismatchError(Exception):
     """The whole object was received, and its SHA-256 is another one, given as text."""
 
 
-def open_source(url: str, endpoint_url: str) -> OpenAt:
-    """Returns what opens the object of an http://, https:// or s3:// URL; raises BadConfigError as s3_object does."""
+def open_source(url: str, endpoint_url: str, ca_bundle: str = "") -> OpenAt:
+    """Returns what opens the object of an http://, https:// or s3:// URL; raises BadConfigError as s3_object does.
+
+    Args:
+        url: the object.
+        endpoint_url: address of the S3 server, "" for Amazon's.
+        ca_bundle: file of the certificates to trust, "" for those of the environment.
+    """
     if not url.startswith("s3://"):
-        return http_object(url)
+        return http_object(url, ca_bundle)
     from bert_trainer.download_s3 import s3_object  # noqa: PLC0415 - see there
 
-    return s3_object(url, endpoint_url)
+    return s3_object(url, endpoint_url, ca_bundle)
 
 
 def download(open_at: OpenAt, path: Path, sha256: str) -> None:

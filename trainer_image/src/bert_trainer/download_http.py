@@ -29,24 +29,31 @@ HEADERS = {
 }
 
 
-def http_object(url: str) -> OpenAt:
-    """Returns what opens the object of an http(s) URL; proxies and certificates are those of the environment."""
+def http_object(url: str, ca_bundle: str) -> OpenAt:
+    """Returns what opens the object of an http(s) URL; proxies are those of the environment.
+
+    Args:
+        url: the object.
+        ca_bundle: file of the certificates to trust, "" for those of the environment.
+    """
     session = requests.Session()
     session.max_redirects = MAX_REDIRECTS
     session.headers.update(HEADERS)
 
     @contextlib.contextmanager
     def open_at(start: int) -> Iterator[Stream]:
-        with _answer(session, url, start) as response:
+        with _answer(session, url, start, ca_bundle) as response:
             yield _stream(response, start)
 
     return open_at
 
 
-def _answer(session: requests.Session, url: str, start: int) -> requests.Response:
+def _answer(session: requests.Session, url: str, start: int, ca_bundle: str) -> requests.Response:
     headers = {"Range": "bytes={}-".format(start)} if start else {}
+    # An argument of the call comes before REQUESTS_CA_BUNDLE, one of the session does not.
+    options: Any = {"stream": True, "timeout": (CONNECT_SECONDS, SILENT_SECONDS), "verify": ca_bundle or None}
     try:
-        return session.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, SILENT_SECONDS))
+        return session.get(url, headers=headers, **options)
     except requests.TooManyRedirects:
         raise RefusedError("redirects more than {} times; give the final address".format(MAX_REDIRECTS)) from None
     except ValueError:  # InvalidURL and InvalidSchema of requests, and the standard library's own

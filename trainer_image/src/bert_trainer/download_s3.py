@@ -32,18 +32,19 @@ VIRTUAL_HOST_STORES = (".myhuaweicloud.com", ".aliyuncs.com")
 FAILURES = (OSError, BotoCoreError, ClientError, aiohttp.ClientError, concurrent.futures.TimeoutError)
 
 
-def s3_object(url: str, endpoint_url: str) -> OpenAt:
+def s3_object(url: str, endpoint_url: str, ca_bundle: str) -> OpenAt:
     """Returns what opens the object of s3://bucket/key.
 
     Args:
         url: the object.
         endpoint_url: address of the S3 server, "" for Amazon's.
+        ca_bundle: file of the certificates to trust, "" for those of the environment.
 
     Raises:
         BadConfigError: AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY. With neither, access is anonymous.
     """
     bucket, _, key = url[len("s3://") :].partition("/")
-    store = _store(endpoint_url)
+    store = _store(endpoint_url, ca_bundle)
 
     @contextlib.contextmanager
     def open_at(start: int) -> Iterator[Stream]:
@@ -69,13 +70,13 @@ def client_options(endpoint_url: str) -> Dict[str, Any]:
     return {"connect_timeout": CONNECT_SECONDS, "read_timeout": SILENT_SECONDS, "retries": {"max_attempts": 0}, **style}
 
 
-def _store(endpoint_url: str) -> s3fs.S3FileSystem:
+def _store(endpoint_url: str, ca_bundle: str) -> s3fs.S3FileSystem:
     given = [bool(os.environ.get(name)) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
     if given == [True, False]:
         raise BadConfigError("AWS_ACCESS_KEY_ID is set but AWS_SECRET_ACCESS_KEY is not; put both into the secret")
     store = s3fs.S3FileSystem(
         anon=not all(given),
-        client_kwargs={"endpoint_url": endpoint_url} if endpoint_url else {},
+        client_kwargs={"endpoint_url": endpoint_url or None, "verify": ca_bundle or None},
         config_kwargs=client_options(endpoint_url),
         skip_instance_cache=True,
     )

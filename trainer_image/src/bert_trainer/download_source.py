@@ -6,6 +6,7 @@ is ever passed on, only the operating system's words beneath it.
 
 import http
 import re
+import ssl
 from typing import Callable, ContextManager, Iterator, NamedTuple, Optional
 
 from bert_trainer.download_guard import ForbiddenAddressError
@@ -14,6 +15,9 @@ CHUNK_BYTES = 256 << 10
 CONNECT_SECONDS, SILENT_SECONDS = 10, 30  # how long to wait for a connection, and for the next byte
 PASSING_STATUSES = (408, 425, 429)  # and all from 500
 NEEDS_PERMISSION = (401, 403, 407)
+UNKNOWN_AUTHORITY = (
+    ": its certificate is not trusted; pass its authority's certificates with --ca_bundle (uri.caBundle)"
+)
 
 
 class Stream(NamedTuple):
@@ -78,10 +82,13 @@ def failure_of(error: BaseException) -> Exception:
 
 def reason_of(error: BaseException) -> str:
     """Returns the operating system's words for a failure, else the error's kind as words."""
-    for cause in _causes(error):
-        words = getattr(cause, "verify_message", None) or (cause.strerror if isinstance(cause, OSError) else None)
-        if words:
-            return str(words)
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):  # aiohttp's has none
+            return str(cause.verify_message) + UNKNOWN_AUTHORITY
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror:
+            return str(cause.strerror)
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()  # ReadTimeoutError: read timeout error
 
 

@@ -43,3 +43,11 @@ class InterruptedRunError(TrainerError):
     """The run was told to stop; its checkpoint is saved and another start resumes it."""
 
     exit_code = contract.EXIT_INTERRUPTED
+
+
+class ReportedError(Exception):
+    """Another process has failed, and has said so itself, where the outcome of this one would stand."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("exit code {}".format(exit_code))
+        self.exit_code = exit_code

@@ -14,7 +14,7 @@ from bert_trainer.events import EventFile
 from bert_trainer.feeding import Dataset
 from bert_trainer.history import Evaluation, History
 from bert_trainer.inference import collect
-from bert_trainer.model_fn import INFERENCE, LOSS, OUTPUTS, STEP
+from bert_trainer.model_fn import INFERENCE, OUTPUTS, STEP
 from bert_trainer.stop import StopRequest
 from bert_trainer.tasks import Task
 from bert_trainer.telemetry import Telemetry
@@ -75,7 +75,8 @@ class Evaluator:
         A request to stop leaves the step without evaluation, to be made up for when the run resumes.
         """
         with self._telemetry.evaluating():
-            outputs = collect(self.batches, itertools.takewhile(lambda _: not self._stop.signal, outputs_of_batches))
+            batches = self._telemetry.evaluation_batches(outputs_of_batches)
+            outputs = collect(self.batches, itertools.takewhile(lambda _: not self._stop.signal, batches))
         if outputs is None:
             return
         evaluation = self.judge(step, outputs)
@@ -110,7 +111,7 @@ class Evaluator:
 
 
 class EvaluationHook(tf.train.SessionRunHook):
-    """Keeps every step's loss, and evaluates in the training session after the last step of an epoch."""
+    """Evaluates in the training session after the last step of an epoch."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
@@ -123,12 +124,10 @@ class EvaluationHook(tf.train.SessionRunHook):
             coord.request_stop()
 
     def before_run(self, run_context: Any) -> tf.train.SessionRunArgs:
-        return tf.train.SessionRunArgs([run_context.session.graph.get_tensor_by_name(name) for name in (STEP, LOSS)])
+        return tf.train.SessionRunArgs(run_context.session.graph.get_tensor_by_name(STEP))
 
     def after_run(self, run_context: Any, run_values: Any) -> None:
-        step = int(run_values.results[0])
-        self._evaluator.history.add_loss(step, float(run_values.results[1]))
-        self._evaluate(step, run_context.session)
+        self._evaluate(int(run_values.results), run_context.session)
 
     def _evaluate(self, step: int, session: tf.Session) -> None:
         evaluator = self._evaluator

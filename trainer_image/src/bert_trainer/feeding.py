@@ -1,6 +1,6 @@
 """Batches of encoded pairs as an Estimator input function."""
 
-from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -18,6 +18,14 @@ class Dataset(NamedTuple):
     layout: Layout
 
 
+def specs(layout: Layout) -> Dict[str, tf.TensorSpec]:
+    """Returns type and shape of every array of the layout's batches."""
+    arrays = layout.assemble([], [])
+    return {
+        name: tf.TensorSpec(array.shape if layout.is_static else [None], array.dtype) for name, array in arrays.items()
+    }
+
+
 def input_fn(dataset: Dataset, batches: Iterable[List[Placement]]) -> Callable[[], tf.data.Dataset]:
     """Returns an Estimator input function that feeds the batches once, as (features, labels)."""
 
@@ -27,7 +35,7 @@ def input_fn(dataset: Dataset, batches: Iterable[List[Placement]]) -> Callable[[
             yield features, features.pop("labels")
 
     def read() -> tf.data.Dataset:
-        features = dataset.layout.specs
+        features = specs(dataset.layout)
         example = (features, features.pop("labels"))
         types = tf.nest.map_structure(lambda spec: spec.dtype, example)
         shapes = tf.nest.map_structure(lambda spec: spec.shape, example)

@@ -4,6 +4,7 @@ import argparse
 import logging
 import re
 import signal
+import ssl
 import sys
 from pathlib import Path, PurePosixPath
 from types import FrameType
@@ -35,10 +36,11 @@ MEANINGS = {
     "sha256": "its SHA-256, 64 hexadecimal digits",
     "output_dir": "empty folder for it; an archive is unpacked there, another file stored",
     "endpoint_url": "address of the S3 server; Amazon's when empty",
+    "ca_bundle": "file of PEM certificates to trust in place of the image's, for https://; empty for those",
     "role": "what it is for, " + " or ".join(contract.FETCH_ROLES),
     "termination_log": "file that receives a failure for Kubernetes, empty for none",
 }
-OPTIONAL_FLAGS = ("endpoint_url", "termination_log")
+OPTIONAL_FLAGS = ("endpoint_url", "ca_bundle", "termination_log")
 ROLE_ERRORS: Dict[str, Type[TrainerError]] = dict(zip(contract.FETCH_ROLES, (BadModelError, BadDataError)))
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -72,6 +74,8 @@ def parse(arguments: List[str]) -> argparse.Namespace:
         _check_address("endpoint_url", flags.endpoint_url, ("http", "https"))
         if not flags.url.startswith("s3://"):
             raise BadConfigError("--endpoint_url: belongs to an s3:// URL; leave it out")
+    if flags.ca_bundle:
+        _check_ca_bundle(flags.ca_bundle)
     if not re.match(r"[0-9a-f]{64}$", flags.sha256):
         raise BadConfigError("--sha256={}: must be 64 hexadecimal digits; sha256sum prints them".format(flags.sha256))
     if flags.role not in contract.FETCH_ROLES:
@@ -119,7 +123,7 @@ def without_secrets(text: str) -> str:
 def _download(flags: argparse.Namespace, path: Path, error: Type[TrainerError]) -> None:
     where = public(flags.url)
     try:
-        download(open_source(flags.url, flags.endpoint_url), path, flags.sha256)
+        download(open_source(flags.url, flags.endpoint_url, flags.ca_bundle), path, flags.sha256)
     except RefusedError as reason:
         raise error("{}: {}".format(where, reason)) from reason
     except OversizeError as reason:
@@ -144,6 +148,17 @@ def _check_address(name: str, url: str, schemes: Sequence[str]) -> None:
         allowed = " or ".join(scheme + "://" for scheme in schemes)
         message = "--{}={}: must be {}, a host or bucket, and no user or password"
         raise BadConfigError(message.format(name, public(url), allowed))
+
+
+def _check_ca_bundle(path: str) -> None:
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError as reason:
+        message = "--ca_bundle={}: holds no certificate in PEM form ({}); put those of the server's authorities there"
+        raise BadConfigError(message.format(path, reason.reason or reason)) from reason
+    except OSError as reason:
+        message = "--ca_bundle={}: {}; pass a file of PEM certificates"
+        raise BadConfigError(message.format(path, reason.strerror)) from reason
 
 
 def _base_name(where: str, is_encoded: bool) -> str:

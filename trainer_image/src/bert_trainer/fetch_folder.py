@@ -3,16 +3,16 @@
 import contextlib
 import json
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Dict, Iterator, List
 
 from bert_trainer.errors import BadConfigError, StorageError
+from bert_trainer.unpack_rules import is_clutter
 
 RECORD = ".fetched.json"
 WORK = ".fetching"  # inside, because what is finished is renamed, and this folder may be a file system of its own
 RESERVED = (RECORD, WORK)
 LOST_AND_FOUND = "lost+found"  # in the root of an ext4 volume
-MAC_METADATA = "__MACOSX"  # beside the real folder in archives that a Mac made
 
 
 class FetchFolder:
@@ -39,7 +39,8 @@ class FetchFolder:
                 raise BadConfigError(message.format(self.path, record["url"], record["sha256"]))
             for name in (WORK, *record.get("files", ()), RECORD):
                 _remove(self.path / name)
-            foreign = sorted(entry.name for entry in self.path.iterdir() if entry.name != LOST_AND_FOUND)
+            entries = (entry.name for entry in self.path.iterdir() if entry.name != LOST_AND_FOUND)
+            foreign = sorted(name for name in entries if not is_clutter(PurePosixPath(name)))
         if foreign:
             message = "--output_dir={}: holds {!a} already; choose an empty folder"
             raise BadConfigError(message.format(self.path, foreign[0]))
@@ -98,8 +99,8 @@ def content_root(folder: Path) -> Path:
 
 
 def content_names(folder: Path) -> List[str]:
-    """Returns the sorted names of what is worth keeping in a folder."""
-    return sorted(entry.name for entry in folder.iterdir() if entry.name != MAC_METADATA)
+    """Returns the sorted names of what is in a folder."""
+    return sorted(entry.name for entry in folder.iterdir())
 
 
 def _remove(path: Path) -> None:

@@ -5,26 +5,24 @@ alone knows where a pair ends (Effective Transformer, ByteDance 2020; Zhai et al
 """
 
 import itertools
-from typing import Dict, Iterable, Iterator, List, Sequence
+from typing import Iterable, Iterator, List, Sequence
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from bert_trainer.packing import Features, Placement
 from bert_trainer.tokenization import EncodedPair
 
 
 class FlatLayout:
-    """Batches of `slots` pairs, the last one smaller."""
+    """Batches of `slots` pairs, the last one smaller, in arrays as long as their tokens."""
 
-    def __init__(self, lengths: Sequence[int], slots: int) -> None:
+    is_static = False
+
+    def __init__(self, lengths: Sequence[int], slots: int, lots: int = 1) -> None:
+        """Takes how many lots of equally many pairs a batch of `slots` pairs consists of."""
+        self.lots = lots
         self._lengths = lengths
         self._slots = slots
-
-    @property
-    def specs(self) -> Dict[str, tf.TensorSpec]:
-        """Type and shape of every array of `assemble`."""
-        return {name: tf.TensorSpec([None], array.dtype) for name, array in self.assemble([], []).items()}
 
     def pack(self, order: Iterable[int]) -> Iterator[List[Placement]]:
         """Yields batches until the order of pairs is exhausted."""

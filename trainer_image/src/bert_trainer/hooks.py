@@ -7,6 +7,7 @@ from typing import Any, Dict
 import tensorflow.compat.v1 as tf
 
 from bert_trainer.events import EventFile
+from bert_trainer.history import History
 from bert_trainer.model_fn import STEP_TENSORS
 from bert_trainer.stop import StopRequest
 from bert_trainer.telemetry import Telemetry
@@ -27,10 +28,14 @@ class StopHook(tf.train.SessionRunHook):
 
 
 class ProgressHook(tf.train.SessionRunHook):
-    """Feeds each training step into the telemetry and the event file, and a line into the log every few seconds."""
+    """Feeds each step into telemetry, history and event file, and a line into the log every few seconds.
 
-    def __init__(self, telemetry: Telemetry, events: EventFile) -> None:
+    It comes before the hook that saves checkpoints: the history of a checkpoint has its step.
+    """
+
+    def __init__(self, telemetry: Telemetry, history: History, events: EventFile) -> None:
         self._telemetry = telemetry
+        self._history = history
         self._events = events
         self._before = 0.0  # what the clock said for the steps before this one
         self._last_line = 0.0
@@ -50,6 +55,7 @@ class ProgressHook(tf.train.SessionRunHook):
         step, loss, pairs, rate = run_values.results
         seconds, self._before = now - self._before, now
         self._telemetry.step(int(step), float(loss), seconds, int(pairs), float(rate))
+        self._history.add_loss(int(step), float(loss))
         self._events.add(
             step, {"train/loss": loss, "train/learning_rate": rate, "train/examples_per_second": pairs / seconds}
         )
@@ -57,6 +63,9 @@ class ProgressHook(tf.train.SessionRunHook):
         if time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == progress["totalSteps"]:
             self._last_line = time.monotonic()
             log.info("%s", progress_line(progress))
+
+    def end(self, session: tf.Session) -> None:  # noqa: ARG002
+        self._telemetry.clock.enter("shutdown")  # closing an NPU takes seconds, which are no part of the steps
 
     def _stepping(self) -> float:
         seconds = self._telemetry.clock.seconds()

@@ -18,11 +18,11 @@ def outputs(recipe: Recipe, checkpoint: str, dataset: Dataset, batches: List[Lis
     return (prediction["outputs"] for prediction in predictions)
 
 
-def lay_out(recipe: Recipe, pairs: Sequence[Pair], slots: int) -> Dataset:
-    """Returns the examples encoded, for batches of at most `slots` of them."""
+def lay_out(recipe: Recipe, pairs: Sequence[Pair], slots: int, lots: int = 1) -> Dataset:
+    """Returns the examples encoded, for batches of at most `slots` of them, each in so many lots."""
     width = recipe.config.max_seq_length
-    encoded = encode_pairs(pairs, recipe.model.vocabulary, width)
-    return Dataset(encoded, recipe.device.layout([len(pair.ids) for pair in encoded], slots, width))
+    encoded = encode_pairs(pairs, recipe.model.vocabulary, width, recipe.model.lower_case)
+    return Dataset(encoded, recipe.device.layout([len(pair.ids) for pair in encoded], slots, width, lots))
 
 
 def collect(batches: List[List[Placement]], outputs_of_batches: Iterable[np.ndarray]) -> Optional[np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any, Tuple
 import tensorflow.compat.v1 as tf
 
 from bert_trainer.errors import BadConfigError
-from bert_trainer.operations import Features, Norm, Operations
+from bert_trainer.operations import LAYER_NORM_EPSILON, Features, Norm, Operations
 from bert_trainer.optimization import BETA_1, BETA_2, EPSILON, Gradient, Update
 
 LIBRARY = "bert_kernels"  # a file on the Python path, so that every installation finds its own
@@ -55,6 +55,9 @@ class FlatOperations(Operations):
             return x
         return self._library.bert_dropout(x, self._dropout_seed(), rate=rate)
 
+    def norm(self, x: tf.Tensor, norm: Norm) -> tf.Tensor:
+        return layer_norm(x, norm)
+
     def add_norm(self, x: tf.Tensor, bias: tf.Tensor, residual: tf.Tensor, norm: Norm, rate: float) -> tf.Tensor:
         seed, rate = self._dropout_seed(), self._rate(rate)
         return self._library.bert_add_norm(x, bias, residual, norm.gamma, norm.beta, seed, rate=rate).y
@@ -81,6 +84,13 @@ class FlatOperations(Operations):
             heads=heads,
             rate=self._rate(rate),
         ).context
+
+
+def layer_norm(x: tf.Tensor, norm: Norm) -> tf.Tensor:
+    """Returns the layer normalization of [tokens, hidden] by TensorFlow's own operations."""
+    centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    inverse = tf.rsqrt(tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
+    return centered * inverse * norm.gamma + norm.beta
 
 
 def apply_update(update: Update, gradient: Gradient) -> tf.Operation:

@@ -6,17 +6,23 @@ padding (packing.py, flat.py), and the last layer is computed only for the [CLS]
 
 import dataclasses
 import json
+import zlib
 from pathlib import Path
-from typing import Any, Dict, List, Tuple, get_type_hints
+from typing import Any, Callable, Dict, List, Sequence, Tuple, get_type_hints
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from bert_trainer.data import read_bytes
 from bert_trainer.errors import BadModelError
-from bert_trainer.operations import Features, Norm, Operations, layer_norm
+from bert_trainer.operations import Features, Norm, Operations
+
+InitFn = Callable[[tf.train.Scaffold, tf.Session], None]
 
 CLASSIFIER_DROPOUT = 0.1
-_INITIALIZER = tf.truncated_normal_initializer(stddev=0.02)
+WORD_TABLE = "bert/embeddings/word_embeddings"
+STDDEV = 0.02
+_INITIALIZER = tf.truncated_normal_initializer(stddev=STDDEV)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +73,7 @@ def variable_shapes(config: BertConfig) -> Dict[str, List[int]]:
     """Returns name -> shape of every variable that a checkpoint of this configuration holds and fine-tuning reads."""
     hidden, wide = config.hidden_size, config.intermediate_size
     shapes = {
-        "bert/embeddings/word_embeddings": [config.vocab_size, hidden],
+        WORD_TABLE: [config.vocab_size, hidden],
         "bert/embeddings/token_type_embeddings": [config.type_vocab_size, hidden],
         "bert/embeddings/position_embeddings": [config.max_position_embeddings, hidden],
     }
@@ -125,17 +131,12 @@ class Bert:
             position_table = tf.get_variable(
                 "position_embeddings", [config.max_position_embeddings, config.hidden_size]
             )
-            width = (
-                features["input_ids"].shape[1].value
-                if features["input_ids"].shape.ndims == 2
-                else tf.reduce_max(positions) + 1
-            )
             x = tf.gather(word_table, ids)
             x += tf.matmul(tf.one_hot(types, config.type_vocab_size), type_table)
             x += tf.matmul(tf.one_hot(positions, width), position_table[:width])
             with tf.variable_scope("LayerNorm"):
-                normal = layer_norm(x, _norm_variables(config.hidden_size))
-                return self._operations.dropout(normal, config.hidden_dropout_prob)
+                norm = _norm_of(config.hidden_size)
+            return self._operations.dropout(self._operations.norm(x, norm), config.hidden_dropout_prob)
 
     def _layer(self, features: Features, queries: tf.Tensor, memory: tf.Tensor, *, cls_only: bool) -> tf.Tensor:
         """One transformer layer for `queries`, all tokens or the [CLS] alone, that attend to all tokens, `memory`."""
@@ -157,7 +158,7 @@ class Bert:
         with tf.variable_scope("dense"):
             kernel, bias = _dense_variables(x.shape[-1].value, config.hidden_size)
         with tf.variable_scope("LayerNorm"):
-            norm = _norm_variables(config.hidden_size)
+            norm = _norm_of(config.hidden_size)
         return self._operations.add_norm(tf.matmul(x, kernel), bias, residual, norm, config.hidden_dropout_prob)
 
     def _attend(self, features: Features, queries: tf.Tensor, memory: tf.Tensor, *, cls_only: bool) -> tf.Tensor:
@@ -180,11 +181,37 @@ class Bert:
         )
 
 
+def initializer(variables: Sequence[tf.Variable], seed: int) -> InitFn:
+    """Returns what draws the variables that no checkpoint initializes, on the host, when a session begins.
+
+    So they depend on the seed alone: TensorFlow's own numbers depend on how many operations the graph has before them,
+    and on an NPU each seed would be another graph to compile.
+    """
+
+    def initialize(_scaffold: tf.train.Scaffold, session: tf.Session) -> None:
+        for variable in variables:
+            if variable.op.name.endswith(("/kernel", "output_weights")):
+                variable.load(drawn(variable.op.name, variable.shape.as_list(), seed), session)
+
+    return initialize
+
+
+def drawn(name: str, shape: List[int], seed: int) -> np.ndarray:
+    """Returns random numbers, as _INITIALIZER's, by the seed and the name: normal, none beyond two deviations."""
+    key = [seed, zlib.crc32(name.encode())]
+    random = np.random.RandomState(key)  # ty: ignore[missing-attribute] - of a compiled module
+    values = random.standard_normal(shape)
+    while (np.abs(values) > 2).any():
+        values = np.where(np.abs(values) > 2, random.standard_normal(shape), values)
+    return (STDDEV * values).astype(np.float32)
+
+
 def _dense_variables(inputs: int, outputs: int) -> Tuple[tf.Variable, tf.Variable]:
     kernel = tf.get_variable("kernel", [inputs, outputs], initializer=_INITIALIZER)
     return kernel, tf.get_variable("bias", [outputs], initializer=tf.zeros_initializer())
 
 
-def _norm_variables(size: int) -> Norm:
+def _norm_of(size: int) -> Norm:
     gamma = tf.get_variable("gamma", [size], initializer=tf.ones_initializer())
-    return Norm(gamma, tf.get_variable("beta", [size], initializer=tf.zeros_initializer()))
+    beta = tf.get_variable("beta", [size], initializer=tf.zeros_initializer())
+    return Norm(gamma, beta, tf.get_default_graph().get_name_scope() + "/")

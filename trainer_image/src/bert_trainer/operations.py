@@ -12,10 +12,11 @@ Features = Dict[str, tf.Tensor]
 
 
 class Norm(NamedTuple):
-    """The variables of a layer normalization, [hidden] each."""
+    """A layer normalization (Ba et al. 2016): its variables, [hidden] each, and the name scope they stand in."""
 
     gamma: tf.Tensor
     beta: tf.Tensor
+    scope: str
 
 
 class Operations(abc.ABC):
@@ -26,8 +27,12 @@ class Operations(abc.ABC):
         """Returns x with a share `rate` of it set to 0 and the rest scaled up; outside training x itself."""
 
     @abc.abstractmethod
+    def norm(self, x: tf.Tensor, norm: Norm) -> tf.Tensor:
+        """Returns the layer normalization of x, [tokens, hidden]."""
+
+    @abc.abstractmethod
     def add_norm(self, x: tf.Tensor, bias: tf.Tensor, residual: tf.Tensor, norm: Norm, rate: float) -> tf.Tensor:
-        """Returns layer_norm(residual + dropout(x + bias)), all [tokens, hidden]."""
+        """Returns norm(residual + dropout(x + bias)), all [tokens, hidden]."""
 
     @abc.abstractmethod
     def bias_gelu(self, x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
@@ -72,8 +77,15 @@ class PackedOperations(Operations):
     def dropout(self, x: tf.Tensor, rate: float) -> tf.Tensor:
         return self._dropout(x, rate)
 
+    def norm(self, x: tf.Tensor, norm: Norm) -> tf.Tensor:
+        # The nodes and scopes of tf.contrib.layers.layer_norm, which CANN replaces by one operation and its gradient
+        # (ScopeLayerNormPass, ScopeLayerNormGradPass): it looks for `moments` and `batchnorm`.
+        with tf.name_scope(norm.scope):
+            mean, variance = tf.nn.moments(x, [-1], keepdims=True)
+            return tf.nn.batch_normalization(x, mean, variance, norm.beta, norm.gamma, LAYER_NORM_EPSILON)
+
     def add_norm(self, x: tf.Tensor, bias: tf.Tensor, residual: tf.Tensor, norm: Norm, rate: float) -> tf.Tensor:
-        return layer_norm(residual + self._dropout(tf.nn.bias_add(x, bias), rate), norm)
+        return self.norm(residual + self._dropout(tf.nn.bias_add(x, bias), rate), norm)
 
     def bias_gelu(self, x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         return self._gelu(tf.nn.bias_add(x, bias))
@@ -101,19 +113,11 @@ class PackedOperations(Operations):
         mask = attention_mask(features["pair_ids"])
         query = split(tf.nn.bias_add(query, query_bias), 1 if cls_only else width)
         if cls_only:
-            cls_index = features["cls_index"]
-            key, value = (tf.gather(x, cls_index // width) for x in (key, value))
-            mask = tf.gather(tf.reshape(mask, [-1, 1, 1, width]), cls_index)
+            key, value = (tf.gather(x, features["cls_row"]) for x in (key, value))
+            mask = tf.gather(tf.reshape(mask, [-1, 1, 1, width]), features["cls_index"])
         scores = tf.matmul(query, key, transpose_b=True) * (1.0 / math.sqrt(size)) + mask
         weights = self._dropout(tf.nn.softmax(scores), rate)
         return tf.reshape(tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), [-1, heads * size])
-
-
-def layer_norm(x: tf.Tensor, norm: Norm) -> tf.Tensor:
-    """Layer normalization (Ba et al. 2016) of [tokens, hidden]."""
-    centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-    inverse = tf.rsqrt(tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
-    return centered * inverse * norm.gamma + norm.beta
 
 
 def gelu(x: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,7 @@ def learning_rate_at(step: tf.Tensor, peak: float, total_steps: int, warmup_step
     if not warmup_steps:
         return falling
     rising = peak * (tf.cast(step, tf.float32) / float(warmup_steps))
-    return tf.where(step < warmup_steps, rising, falling)
+    return tf.where(tf.cast(step, tf.int32) < warmup_steps, rising, falling)  # the NPU compares no int64
 
 
 class Update(NamedTuple):
@@ -67,7 +67,7 @@ class AdamWeightDecayOptimizer(tf.train.Optimizer):
             self._zeros_slot(variable, "v", "adam_v")
 
     def _prepare(self) -> None:
-        taken = tf.cast(self._step + 1, tf.float32)
+        taken = tf.cast(self._step, tf.float32) + 1.0
         self._powers = [tf.pow(beta, taken) if self._bias_correction else tf.constant(0.0) for beta in (BETA_1, BETA_2)]
 
     def _apply_dense(self, grad: Gradient, var: tf.Variable) -> tf.Operation:
@@ -82,24 +82,25 @@ class AdamWeightDecayOptimizer(tf.train.Optimizer):
 def apply_update(update: Update, gradient: Gradient) -> tf.Operation:
     """Returns an operation of TensorFlow's own that carries out the update."""
     gradient = tf.convert_to_tensor(gradient)
-    decayed = update.variable
+    alpha, settings = update.rate * update.decay, {"beta1": BETA_1, "beta2": BETA_2, "epsilon": EPSILON}
+    # Made out here, so that the edges below lead to the updates and not to these.
+    constants = {name: tf.constant(value) for name, value in settings.items()}
+    before = [gradient]  # the clipped gradient: from here on nothing reads the old weights
     if update.decay:
-        with tf.control_dependencies([gradient]):  # the clipped gradient: from here on nothing reads the old weights
-            decayed = tf.raw_ops.ApplyGradientDescent(
-                var=decayed, alpha=update.rate * update.decay, delta=update.variable
-            )
-    return tf.raw_ops.ApplyAdam(
-        var=decayed,
-        m=update.m,
-        v=update.v,
-        beta1_power=update.power1,
-        beta2_power=update.power2,
-        lr=update.rate,
-        beta1=BETA_1,
-        beta2=BETA_2,
-        epsilon=EPSILON,
-        grad=gradient,
-    )
+        with tf.control_dependencies(before):
+            before = [tf.raw_ops.ApplyGradientDescent(var=update.variable, alpha=alpha, delta=update.variable)]
+    # Both take the variable itself: whether the NPU's compiler follows a variable through an operation is not known.
+    with tf.control_dependencies(before):
+        return tf.raw_ops.ApplyAdam(
+            var=update.variable,
+            m=update.m,
+            v=update.v,
+            beta1_power=update.power1,
+            beta2_power=update.power2,
+            lr=update.rate,
+            grad=gradient,
+            **constants,
+        )
 
 
 def minimize(optimizer: tf.train.Optimizer, loss: tf.Tensor, step: tf.Variable) -> tf.Operation:

@@ -7,10 +7,10 @@ Cross-contamination").
 """
 
 import itertools
+import math
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple, TypeVar
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from bert_trainer.tokenization import EncodedPair
 
@@ -93,15 +93,21 @@ def part_of_rank(batches: Iterable[Batch], steps: int, rank: int, ranks: int) ->
 class PackedLayout:
     """Batches of one static shape: rows of `width` tokens that hold several pairs each."""
 
-    def __init__(self, lengths: Sequence[int], slots: int, width: int) -> None:
-        """Fits the number of rows to pairs of these lengths, at most `slots` of them in a batch."""
+    is_static = True
+
+    def __init__(self, lengths: Sequence[int], slots: int, width: int, lots: int = 1) -> None:
+        """Fits the number of rows to pairs of these lengths, at most `slots` of them in a batch.
+
+        A batch is assembled in up to so many lots of equally many rows: its arrays hold one lot after the other, in
+        which cls_index and pair_ids count from the beginning of their lot. Fewer lots will do where rows are few.
+        """
         self._lengths = lengths
         self.shape = fit_shape(lengths, slots, width)
-
-    @property
-    def specs(self) -> Dict[str, tf.TensorSpec]:
-        """Type and shape of every array of `assemble`."""
-        return {name: tf.TensorSpec(array.shape, array.dtype) for name, array in self.assemble([], []).items()}
+        rows = math.ceil(self.shape.rows / lots)
+        self.lots = math.ceil(self.shape.rows / rows)
+        # The rows of a lot may hold more of the pairs than its share: as many as fit into them.
+        slots_of_lot = min(slots, rows * (width // min(lengths))) if self.lots > 1 else slots
+        self._lot = Shape(slots_of_lot, rows, width)
 
     def pack(self, order: Iterable[int]) -> Iterator[List[Placement]]:
         """Yields batches until the order of pairs is exhausted."""
@@ -109,7 +115,12 @@ class PackedLayout:
 
     def assemble(self, placements: Sequence[Placement], encoded: Sequence[EncodedPair]) -> Features:
         """Returns the arrays of one batch."""
-        return assemble(placements, encoded, self.shape)
+        lots: List[List[Placement]] = [[] for _ in range(self.lots)]
+        for placement in placements:
+            lot, row = divmod(placement.row, self._lot.rows)
+            lots[lot].append(placement._replace(row=row))
+        arrays = [assemble(lot, encoded, self._lot) for lot in lots]
+        return {name: np.concatenate([lot[name] for lot in arrays]) for name in arrays[0]}
 
 
 def assemble(placements: Sequence[Placement], encoded: Sequence[EncodedPair], shape: Shape) -> Features:
@@ -119,6 +130,7 @@ def assemble(placements: Sequence[Placement], encoded: Sequence[EncodedPair], sh
         input_ids, token_types, positions: [rows, width] int32; positions restart at 0 with every pair.
         pair_ids: [rows, width] int32; 0 for padding, else one more than the pair's slot.
         cls_index: [slots] int32 index of each pair's [CLS] in the flattened rows; 0 for an empty slot.
+        cls_row: [slots] int32 row of each pair; 0 for an empty slot.
         labels: [slots] float32; the index of the label, or the score of a regression.
         weights: [slots] float32; 1 for a pair, 0 for an empty slot.
     """
@@ -126,7 +138,7 @@ def assemble(placements: Sequence[Placement], encoded: Sequence[EncodedPair], sh
         name: np.zeros((shape.rows, shape.width), np.int32)
         for name in ("input_ids", "token_types", "positions", "pair_ids")
     }
-    cls_index = np.zeros(shape.slots, np.int32)
+    cls_index, cls_row = np.zeros(shape.slots, np.int32), np.zeros(shape.slots, np.int32)
     labels, weights = np.zeros(shape.slots, np.float32), np.zeros(shape.slots, np.float32)
     for slot, (pair, row, offset) in enumerate(placements):
         ids, first_segment, label = encoded[pair]
@@ -135,5 +147,6 @@ def assemble(placements: Sequence[Placement], encoded: Sequence[EncodedPair], sh
         tokens["token_types"][row, offset + first_segment : offset + len(ids)] = 1
         tokens["positions"][row, span] = np.arange(len(ids))
         tokens["pair_ids"][row, span] = slot + 1
-        cls_index[slot], labels[slot], weights[slot] = row * shape.width + offset, label, 1.0
-    return dict(tokens, cls_index=cls_index, labels=labels, weights=weights)
+        cls_index[slot], cls_row[slot] = row * shape.width + offset, row
+        labels[slot], weights[slot] = label, 1.0
+    return dict(tokens, cls_index=cls_index, cls_row=cls_row, labels=labels, weights=weights)

@@ -1,7 +1,8 @@
 """HCCL's rank table for the cards of one server, by which the processes on them find each other. Pure.
 
 Format 1.0, its template for Atlas training servers, with every number a string
-(https://www.hiascend.com/document/detail/zh/canncommercial/850/commlib/hcclug/hcclug_000068.html).
+(https://www.hiascend.com/document/detail/zh/canncommercial/850/commlib/hcclug/hcclug_000068.html). There server_id is
+any text; in the manuals of CANN 5.0.4 to 7.0 it is the server's address, which suits both.
 """
 
 import re
@@ -34,16 +35,17 @@ def device_ips(hccn_conf: str) -> Dict[int, str]:
     }
 
 
-def rank_table(cards: List[int], ips: Dict[int, str]) -> RankTable:
-    """Returns the table in which cards[r] is that of rank r.
+def rank_table(cards: List[int], ips: Dict[int, str], server_id: str) -> RankTable:
+    """Returns the table in which cards[r] is that of rank r, on the server with this address.
 
-    A card whose address is not known goes without: within one server HCCL does not need it.
+    A card whose address is not known goes without. The manuals call it required; whether HCCL looks at it within one
+    server, no public source says.
     """
     devices = [
         {"device_id": str(card), "rank_id": str(rank), **({"device_ip": ips[card]} if card in ips else {})}
         for rank, card in enumerate(cards)
     ]
-    server = {"server_id": "node_0", "device": devices}
+    server = {"server_id": server_id, "device": devices}
     return {"status": "completed", "version": "1.0", "server_count": "1", "server_list": [server]}
 
 

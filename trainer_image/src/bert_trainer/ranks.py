@@ -5,59 +5,43 @@ starts have a scratch folder for an output folder, and end with rank 0 whatever 
 """
 
 import contextlib
-import ctypes
 import dataclasses
 import json
 import logging
 import os
 import queue
 import signal
-import subprocess
+import socket
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
-from bert_trainer import contract, rank_table
+from bert_trainer import rank_table
+from bert_trainer.cards import Cards
+from bert_trainer.child import STARTER, Child, ChildError, scratch_folder
 from bert_trainer.config import Config
-from bert_trainer.errors import BadConfigError, TrainerError
+from bert_trainer.errors import TrainerError
 
-LEADER = "BERT_TRAINER_LEADER"  # process id of rank 0, in the environment of the others
 HCCN_CONF = Path("/etc/hccn.conf")  # the addresses of the cards, as on every Ascend host
 OUTCOME = "outcome.json"
-PR_SET_PDEATHSIG = 1  # of prctl(2)
 TRAINING = "training"  # the thread that takes rank 0's steps
-# How long HCCL waits for all ranks when they begin: a rank may have compiled its graph, and rank 0 have made up for an
-# evaluation, while the others wait. A rank that dies is noticed at once all the same, by its process and not by HCCL.
-CONNECT_TIMEOUT = "1800"
+# How many seconds HCCL waits for all ranks when they begin, and in each operation: rank 0 may evaluate or save while
+# the others wait. A rank that dies is noticed at once all the same, by its process and not by HCCL. The whitelist names
+# the addresses of other servers, of which there are none.
+HCCL = {"HCCL_CONNECT_TIMEOUT": "1800", "HCCL_EXEC_TIMEOUT": "1800", "HCCL_WHITELIST_DISABLE": "1"}
 SECONDS_FOR_A_CAUSE = 5.0  # between the failure of rank 0 and the end of the rank that caused it
 
 
-class RankError(TrainerError):
-    """Another rank has failed; the exit code is that rank's."""
-
-    def __init__(self, message: str, exit_code: int = contract.EXIT_UNKNOWN) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-def follow_leader() -> bool:
-    """Returns whether rank 0 started this process, which then ends when rank 0 does, and not before it is told to."""
-    leader = os.environ.get(LEADER)
-    if leader is None:
-        return False
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(leader):  # it ended before the line above
-        os._exit(contract.EXIT_UNKNOWN)
-    for number in (signal.SIGTERM, signal.SIGINT):  # a terminal sends them to all ranks
+def ignore_signals() -> None:
+    """Leaves the end of this process to rank 0, which has started it."""
+    for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    return True
 
 
 def my_rank() -> int:
     """Returns the rank of this process."""
-    return int(os.environ["RANK_ID"]) if LEADER in os.environ else 0
+    return int(os.environ["RANK_ID"]) if STARTER in os.environ else 0
 
 
 def leave(exit_code: int) -> None:
@@ -71,22 +55,6 @@ def leave(exit_code: int) -> None:
     sys.exit(exit_code)
 
 
-def cards_of(devices: int) -> List[int]:
-    """Returns the physical ids of the cards that this process was given, by rank; BadConfigError if not `devices`."""
-    given = os.environ.get("RANK_TABLE_FILE")
-    variable = "RANK_TABLE_FILE" if given else "ASCEND_VISIBLE_DEVICES"
-    value = os.environ.get(variable, "")
-    try:
-        cards = rank_table.cards_of(json.loads(Path(given).read_text())) if given else rank_table.visible_cards(value)
-    except (OSError, ValueError) as reason:
-        message = "--devices={}: {}={!r}: {}; correct it, or unset it and pass --devices=1"
-        raise BadConfigError(message.format(devices, variable, value, reason)) from reason
-    if len(cards) != devices:
-        message = "--devices={}: {}={!r} names {} card(s); give the process as many cards, or pass --devices={}"
-        raise BadConfigError(message.format(devices, variable, value, len(cards), len(cards) or 1))
-    return cards
-
-
 class End(NamedTuple):
     """The end of a rank's process: its exit code, or minus the signal; of rank 0's training: what it raised."""
 
@@ -98,35 +66,28 @@ class End(NamedTuple):
 class Ranks:
     """The ranks of a run on the given cards."""
 
-    def __init__(self, cards: List[int], scratch: Path) -> None:
+    def __init__(self, cards: Cards, scratch: Path) -> None:
         """Makes the scratch folders of the other ranks, in `scratch`, and the rank table unless there is one."""
         self._cards = cards
-        self.folders = {rank: scratch / "rank-{}".format(rank) for rank in range(1, len(cards))}
+        self.folders = {rank: scratch / "rank-{}".format(rank) for rank in range(1, len(cards.by_rank))}
         for folder in self.folders.values():
             folder.mkdir()
         self._table = os.environ.get("RANK_TABLE_FILE") or str(scratch / "rank_table.json")
         if "RANK_TABLE_FILE" not in os.environ:
             ips = rank_table.device_ips(_read_if_there(HCCN_CONF))
-            Path(self._table).write_text(json.dumps(rank_table.rank_table(cards, ips)))
-        self._processes: List[subprocess.Popen] = []
+            table = rank_table.rank_table(cards.by_rank, ips, own_address())
+            Path(self._table).write_text(json.dumps(table))
+        self._children: List[Child] = []
         self._ends: "queue.Queue[End]" = queue.Queue()
 
     def start(self, config: Config) -> None:
         """Starts the other ranks with the flags of this process, and makes this process rank 0."""
-        os.environ.setdefault("HCCL_CONNECT_TIMEOUT", CONNECT_TIMEOUT)
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # as before; unsaid, the library warns of a fork
+        for name, value in {**HCCL, "TOKENIZERS_PARALLELISM": "true"}.items():  # unsaid, tokenizers warns of a fork
+            os.environ.setdefault(name, value)
         for rank, folder in self.folders.items():
-            process = subprocess.Popen(
-                [sys.executable, "-m", "bert_trainer", *_flags(config, folder)],
-                env={**os.environ, **self._environment(rank), LEADER: str(os.getpid())},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                universal_newlines=True,
-                errors="replace",
-            )
-            self._processes.append(process)
-            threading.Thread(target=self._follow, args=(rank, process), daemon=True).start()
+            child = Child(_share(config, folder), folder, self._environment(rank), "rank {}: ".format(rank))
+            self._children.append(child)
+            threading.Thread(target=self._follow, args=(rank, child), daemon=True).start()
         os.environ.update(self._environment(0))
 
     def watch(self, train: Callable[[], None]) -> None:
@@ -135,7 +96,7 @@ class Ranks:
         It runs in a thread of its own, since no exception could free one that waits for a lost rank.
 
         Raises:
-            RankError: another rank has failed, whatever became of rank 0 by that.
+            ChildError: another rank has failed, whatever became of rank 0 by that.
         """
 
         def run() -> None:
@@ -158,14 +119,12 @@ class Ranks:
 
     def end(self) -> None:
         """Ends the other ranks: they have nothing to lose."""
-        for process in self._processes:
-            process.kill()
-            process.wait()
+        for child in self._children:
+            child.process.kill()
+            child.process.wait()
 
-    def _follow(self, rank: int, process: subprocess.Popen) -> None:
-        for line in process.stdout or ():
-            sys.stderr.write("rank {}: {}".format(rank, line))
-        self._ends.put(End(rank, process.wait()))
+    def _follow(self, rank: int, child: Child) -> None:
+        self._ends.put(End(rank, child.wait()))
 
     def _next(self, timeout: Optional[float] = None) -> End:
         """Returns the next end but those of other ranks that have taken their last step; queue.Empty for none."""
@@ -174,10 +133,9 @@ class Ranks:
             if not end.rank or end.code:
                 return end
 
-    def _failure(self, end: End) -> RankError:
-        code, text = (128 - end.code, _signal(-end.code)) if end.code < 0 else (end.code, self._words(end))
-        message = "rank {} on card {}: {}".format(end.rank, self._cards[end.rank], text)
-        return RankError(message, code)
+    def _failure(self, end: End) -> ChildError:
+        code, text = self._children[end.rank - 1].death(end.code) if end.code < 0 else (end.code, self._words(end))
+        return ChildError("rank {} on card {}: {}".format(end.rank, self._cards.by_rank[end.rank], text), code)
 
     def _words(self, end: End) -> str:
         try:
@@ -186,41 +144,41 @@ class Ranks:
             return "exit code {} without a word; look at the log before this".format(end.code)
 
     def _environment(self, rank: int) -> Dict[str, str]:
-        """What differs from the environment of one card; a process numbers the cards it was given from 0."""
-        number = str(rank)
+        """What differs from the environment of one card."""
+        device, size = str(self._cards.logical(rank)), str(len(self._cards.by_rank))
         return {
             "RANK_TABLE_FILE": self._table,
-            "RANK_SIZE": str(len(self._cards)),
-            "DEVICE_NUM": str(len(self._cards)),
-            **dict.fromkeys(("RANK_ID", "DEVICE_ID", "ASCEND_DEVICE_ID", "DEVICE_INDEX"), number),
+            "RANK_SIZE": size,
+            "DEVICE_NUM": size,
+            "RANK_ID": str(rank),
+            **dict.fromkeys(("DEVICE_ID", "ASCEND_DEVICE_ID", "DEVICE_INDEX"), device),
         }
 
 
 @contextlib.contextmanager
-def ranks_on(cards: List[int]) -> Iterator[Ranks]:
+def ranks_on(cards: Cards) -> Iterator[Ranks]:
     """Returns the ranks on these cards, none of them started; at the end of the block the others end."""
-    with tempfile.TemporaryDirectory(prefix="bert-trainer-") as scratch:
-        ranks = Ranks(cards, Path(scratch))
+    with scratch_folder() as scratch:
+        ranks = Ranks(cards, scratch)
         try:
             yield ranks
         finally:
             ranks.end()
 
 
-def _flags(config: Config, folder: Path) -> List[str]:
-    """The flags of another rank: those of rank 0, but for what only rank 0 does."""
-    own = dataclasses.replace(
+def _share(config: Config, folder: Path) -> Config:
+    """The configuration of another rank: that of rank 0, but for what only rank 0 does."""
+    return dataclasses.replace(
         config, output_dir=str(folder), termination_log=str(folder / OUTCOME), metrics_port=0, export_saved_model=False
     )
-    texts = {name: str(value).lower() if value is False else value for name, value in dataclasses.asdict(own).items()}
-    return ["--{}={}".format(name, text) for name, text in texts.items()]
 
 
-def _signal(number: int) -> str:
-    text = "ended by {}".format(signal.Signals(number).name)
-    return (
-        text + ", as when memory runs out; give it more, or pass a smaller --train_batch_size" if number == 9 else text
-    )
+def own_address() -> str:
+    """Returns an address of this machine or pod, by which HCCL calls its server."""
+    try:
+        return socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return "127.0.0.1"
 
 
 def _read_if_there(path: Path) -> str:

@@ -50,14 +50,16 @@ class CheckpointHook(tf.train.CheckpointSaverHook):
 
 
 class SavingListener(tf.train.CheckpointSaverListener):
-    """Times the saving of checkpoints, and calls `saved` after each."""
+    """Times the saving of checkpoints, and calls `may_save`, which may raise, before and `saved` after each."""
 
-    def __init__(self, clock: PhaseClock, saved: Callable[[], None]) -> None:
+    def __init__(self, clock: PhaseClock, may_save: Callable[[], None], saved: Callable[[], None]) -> None:
         self._clock = clock
+        self._may_save = may_save
         self._saved = saved
         self._phase = contextlib.ExitStack()
 
     def before_save(self, session: tf.Session, global_step_value: int) -> None:  # noqa: ARG002
+        self._may_save()
         self._phase.enter_context(self._clock.during("checkpoint"))
 
     def after_save(self, session: tf.Session, global_step_value: int) -> None:  # noqa: ARG002
@@ -72,18 +74,46 @@ def recover(folder: Path) -> Optional[str]:
     """
     for leftover in folder.glob(BASENAME + "-*_temp_*"):
         shutil.rmtree(str(leftover), ignore_errors=True)
-    names = ["{}-{}".format(BASENAME, step) for step in _steps(folder)]
-    while names:
-        checkpoint = str(folder / names[-1])
-        damage = _damage(checkpoint)
-        if damage is None:
-            tf.train.update_checkpoint_state(str(folder), names[-1], all_model_checkpoint_paths=names)
-            return checkpoint
-        log.warning("%s: damaged (%s); going back to the checkpoint before it", checkpoint, damage)
-        names.pop()
+    names = _sound(folder)
+    if names:
+        tf.train.update_checkpoint_state(str(folder), names[-1], all_model_checkpoint_paths=names)
+        return str(folder / names[-1])
     with contextlib.suppress(FileNotFoundError):
         (folder / "checkpoint").unlink()  # it names a damaged one
     return None
+
+
+def adopt(source: Path, target: Path, give: Callable[[Path, Path], None]) -> Optional[str]:
+    """Gives the newest undamaged checkpoint of one folder to another; returns its name, None for none.
+
+    Args:
+        source: it may be another process's, which removes old checkpoints.
+        target: a checkpoint that is there half is none for `recover`, since the index comes last.
+        give: links or copies a file; raises FileNotFoundError when it is no longer there.
+    """
+    while True:
+        names = _sound(source)
+        if not names:
+            return None
+        files = sorted(source.glob(names[-1] + ".*"), key=lambda path: path.suffix == ".index")
+        try:
+            for path in files:
+                give(path, target / path.name)
+        except FileNotFoundError:
+            continue
+        return names[-1]
+
+
+def _sound(folder: Path) -> List[str]:
+    """Returns the names of the checkpoints in a folder, oldest first, up to the newest undamaged one."""
+    names = ["{}-{}".format(BASENAME, step) for step in _steps(folder)]
+    while names:
+        damage = _damage(str(folder / names[-1]))
+        if damage is None:
+            break
+        log.warning("%s: damaged (%s); going back to the checkpoint before it", folder / names[-1], damage)
+        names.pop()
+    return names
 
 
 def _steps(folder: Path) -> List[int]:

@@ -7,7 +7,7 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-from bert_trainer import checkpoint, contract, inference
+from bert_trainer import checkpoint, contract, inference, lease
 from bert_trainer.config import Config
 from bert_trainer.data import read_unlabelled
 from bert_trainer.device import open_device
@@ -35,7 +35,8 @@ def write(run: Path, data: Path, output: Path) -> List[Path]:
     """
     finished = read_run(run)
     config, task = finished.config, TASKS[finished.config.task_name]
-    model = checkpoint.load(run, config.model_name, config.max_seq_length, finished.checkpoint)
+    folder = Path(config.output_dir)
+    model = checkpoint.load(folder, config.model_name, config.max_seq_length, config.do_lower_case, finished.checkpoint)
     recipe = Recipe(config, task, model, open_device(config.device))
     written = []
     for test_file, submission in task.test_files:
@@ -55,7 +56,8 @@ def write(run: Path, data: Path, output: Path) -> List[Path]:
 
 def read_run(folder: Path) -> FinishedRun:
     """Reads a run's folder, wherever it stands now; raises BadConfigError when the run has not finished there."""
-    records = RunFolder(folder)
+    place = lease.folder_of(folder, lease.generation_of(folder))
+    records = RunFolder(place)
     run, result = records.read_json(RUN_FILE), records.read_json(contract.RESULT_FILE)
     if run is None or result is None or result["outcome"] != contract.OUTCOME_SUCCEEDED:
         message = "--run={}: no finished run; pass the --output_dir of a run whose {} says {}"
@@ -66,8 +68,8 @@ def read_run(folder: Path) -> FinishedRun:
         config = Config(**run["config"])
     except TypeError as reason:
         message = "{}: {}; predict with the version of the trainer that it names"
-        raise BadConfigError(message.format(folder / RUN_FILE, reason)) from reason
-    return FinishedRun(dataclasses.replace(config, output_dir=str(folder)), result["checkpoint"])
+        raise BadConfigError(message.format(place / RUN_FILE, reason)) from reason
+    return FinishedRun(dataclasses.replace(config, output_dir=str(place)), Path(result["checkpoint"]).name)
 
 
 def answers(task: Task, outputs: np.ndarray) -> List[str]:

@@ -1,11 +1,14 @@
 """What a run shows of itself while it runs: Prometheus metrics and a progress document, over HTTP."""
 
 import contextlib
+import errno
 import json
 import os
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Dict, Iterator, Mapping, Optional
+from socketserver import TCPServer
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Type, TypeVar
 
 from bert_trainer import __version__, contract
 from bert_trainer.clock import PHASES, PhaseClock
@@ -36,6 +39,8 @@ SCORE_GAUGES = {
     "f1": contract.METRIC_EVAL_F1,
     "matthews": contract.METRIC_EVAL_MATTHEWS,
 }
+NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)  # of a kernel without IPv6, and of one in which it is turned off
+Batch = TypeVar("Batch")
 UNTIMED_STEPS = 2  # the first steps of a process compile the graph or warm caches
 
 
@@ -81,7 +86,7 @@ class Telemetry(Collector):
         self.clock = PhaseClock(started)
         self.times = StepTimes()
         self.progress: Dict[str, Any] = dict.fromkeys(contract.PROGRESS_KEYS)
-        self.progress.update(phase="Preparing", step=0, totalSteps=0, percent=0, epoch=0.0)
+        self.progress.update(phase="Preparing", step=0, totalSteps=0, percent=0, epoch=0.0, evalBatches=0)
         self.registry = CollectorRegistry()
         self._backend = backend
         self._epochs = 0.0
@@ -153,6 +158,12 @@ class Telemetry(Collector):
             yield
         self.enter(before)
 
+    def evaluation_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yields the batches of an evaluation, and notes each of them once it is there."""
+        for batch in batches:
+            self._update(evalBatches=self.progress["evalBatches"] + 1)
+            yield batch
+
     def evaluated(self, evaluation: Mapping[str, Any]) -> None:
         """Notes an evaluation on the development set: its scores by name, None where undefined, and "collapsed"."""
         for name, gauge in SCORE_GAUGES.items():
@@ -176,15 +187,36 @@ class Telemetry(Collector):
         self.progress = dict(self.progress, **changes)  # replaced as a whole: a reader sees one step's values
 
 
+class DualStackServer(ThreadingHTTPServer):
+    """Listens on all addresses, of IPv6 and of IPv4."""
+
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        TCPServer.server_bind(self)  # HTTPServer's asks the name servers for its own name, for CGI
+
+
+def listen(port: int, handler: Type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    """Returns a server on a port of all addresses, those of IPv4 alone on a machine without IPv6; raises OSError."""
+    try:
+        return DualStackServer(("::", port), handler)
+    except OSError as reason:
+        if reason.errno not in NO_IPV6:
+            raise
+    return ThreadingHTTPServer(("", port), handler)
+
+
 def serve(telemetry: Telemetry, port: int) -> ThreadingHTTPServer:
     """Serves the contract's paths on all addresses; raises BadConfigError when the port is taken."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path == contract.METRICS_PATH:
+            path = self.path.partition("?")[0]  # kubectl --request-timeout adds a query, and so may a Prometheus
+            if path == contract.METRICS_PATH:
                 encode, content_type = choose_encoder(self.headers.get("Accept", ""))
                 self._answer(content_type, encode(telemetry.registry))
-            elif self.path == contract.PROGRESS_PATH:
+            elif path == contract.PROGRESS_PATH:
                 self._answer("application/json", json.dumps(telemetry.progress).encode())
             else:
                 self.send_error(404, "Try {} or {}".format(contract.METRICS_PATH, contract.PROGRESS_PATH))
@@ -200,7 +232,7 @@ def serve(telemetry: Telemetry, port: int) -> ThreadingHTTPServer:
             """Keeps requests out of the training log."""
 
     try:
-        server = ThreadingHTTPServer(("", port), Handler)
+        server = listen(port, Handler)
     except OSError as reason:
         message = "--metrics_port={}: {}; pass a free port, or 0 for none"
         raise BadConfigError(message.format(port, reason.strerror)) from reason

@@ -1,7 +1,8 @@
-"""BERT's uncased WordPiece (Devlin et al. 2018) through the Rust `tokenizers` library, and the layout of a pair."""
+"""BERT's WordPiece (Devlin et al. 2018) through the Rust `tokenizers` library, and the layout of a pair."""
 
+import re
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -14,6 +15,9 @@ from bert_trainer.errors import BadModelError
 
 UNKNOWN = "[UNK]"
 SPECIAL_TOKENS = (UNKNOWN, "[CLS]", "[SEP]")
+CASED_SHARE = (
+    0.01  # of tokens with capital letters: none in a vocabulary of lower-cased text, a third in one of English
+)
 
 
 class EncodedPair(NamedTuple):
@@ -46,10 +50,25 @@ def read_vocabulary(path: Path) -> Dict[str, int]:
     return vocabulary
 
 
-def encode_pairs(pairs: Sequence[Pair], vocabulary: Dict[str, int], max_seq_length: int) -> List[EncodedPair]:
-    """Tokenizes every pair and truncates it to max_seq_length ids, always shortening the longer sentence."""
+def capitals(vocabulary: Iterable[str]) -> List[str]:
+    """Returns the tokens with capital letters, those in square brackets aside, which stand for no text."""
+    return [token for token in vocabulary if token != token.lower() and not re.match(r"\[.+\]$", token)]
+
+
+def is_cased(vocabulary: Dict[str, int]) -> bool:
+    """Tells whether a vocabulary was made of text with capital letters; a few stray tokens do not count."""
+    return len(capitals(vocabulary)) > CASED_SHARE * len(vocabulary)
+
+
+def encode_pairs(
+    pairs: Sequence[Pair], vocabulary: Dict[str, int], max_seq_length: int, lower_case: bool = True
+) -> List[EncodedPair]:
+    """Tokenizes every pair and truncates it to max_seq_length ids, always shortening the longer sentence.
+
+    As in the reference, lower_case also takes the accents from letters.
+    """
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN, max_input_chars_per_word=200))
-    tokenizer.normalizer = BertNormalizer(lowercase=True)  # ty: ignore[invalid-assignment] - its stub is wrong
+    tokenizer.normalizer = BertNormalizer(lowercase=lower_case)  # ty: ignore[invalid-assignment] - its stub is wrong
     tokenizer.pre_tokenizer = BertPreTokenizer()  # ty: ignore[invalid-assignment]
     firsts = tokenizer.encode_batch([pair.first for pair in pairs])
     seconds = tokenizer.encode_batch([pair.second or "" for pair in pairs])

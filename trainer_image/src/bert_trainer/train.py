@@ -2,15 +2,17 @@
 
 import contextlib
 import dataclasses
+import errno
 import json
 import logging
+import os
 import platform
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from bert_trainer import __version__, checkpoint, contract, export, inference, model_fn
+from bert_trainer import __version__, checkpoint, contract, export, inference, lease, model_fn, takeover
 from bert_trainer.clock import table
 from bert_trainer.config import Config
 from bert_trainer.data import read_pairs, sha256
@@ -18,20 +20,22 @@ from bert_trainer.device import Device, device_faults, open_device
 from bert_trainer.errors import BadConfigError, BadDataError, InterruptedRunError, StorageError
 from bert_trainer.evaluation import DevSet, EvaluationHook, Evaluator, epoch_ends
 from bert_trainer.events import EventFile
-from bert_trainer.feeding import Dataset, input_fn
+from bert_trainer.feeding import Dataset, input_fn, specs
 from bert_trainer.history import History
 from bert_trainer.hooks import ProgressHook, StopHook
+from bert_trainer.lease import Lease
 from bert_trainer.model_fn import Recipe
 from bert_trainer.packing import part_of_rank, shuffled
 from bert_trainer.result import Outcome
-from bert_trainer.run_folder import RunFolder
-from bert_trainer.saving import SavingListener, recover
+from bert_trainer.run_folder import TIMES_FILE, Description, RunFolder
+from bert_trainer.saving import BASENAME, SavingListener, recover
 from bert_trainer.stop import StopRequest
 from bert_trainer.tasks import TASKS, TRAIN_FILE
 from bert_trainer.telemetry import Telemetry, serve
 
 log = logging.getLogger(__name__)
-TIMES_FILE = "times.json"
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+HALF_PRECISION_MODES = ("allow_mix_precision", "allow_fp32_to_fp16", "force_fp16")  # in which a loss may overflow
 CHECKPOINT_OPERATIONS = ("SaveV2", "MergeV2Checkpoints", "RestoreV2")
 
 
@@ -51,20 +55,38 @@ def run(config: Config, stop: StopRequest, started: float) -> Outcome:
     telemetry.clock.enter("data")
     if config.metrics_port:
         serve(telemetry, config.metrics_port)
-    folder = RunFolder(Path(config.output_dir))
-    description = _describe(config)
-    finished = folder.claim(description)
-    if finished is not None:
-        log.info("%s had finished before: reporting its result again", folder.path)
-        return finished
+    output, description = Path(config.output_dir), _describe(config)
+    finished = _result_of(output, description)
+    if finished is None:
+        with _storage_errors(config.output_dir), lease.held(output, stop) as held:
+            finished = _result_of(output, description)  # a process that held the folder may have finished the run
+            if finished is None:
+                return _train(config, device, held, description, telemetry=telemetry, stop=stop)
+    log.info("%s had finished before: reporting its result again", output)
+    return finished
+
+
+def _result_of(output: Path, description: Description) -> Optional[Outcome]:
+    return RunFolder(lease.folder_of(output, lease.generation_of(output))).result_of(description)
+
+
+def _train(
+    config: Config, device: Device, held: Lease, description: Description, *, telemetry: Telemetry, stop: StopRequest
+) -> Outcome:
+    if held.is_shared_with_a_vanished_one:
+        takeover.begin_generation(held)
+    takeover.remove_earlier_generations(held)
+    folder = RunFolder(held.folder, held.check)
+    folder.claim(description)
     with folder.recorded_failure(), device_faults(device), _storage_errors(config.output_dir):
-        outcome = Run(config, device, folder, telemetry=telemetry, stop=stop).finish()
+        outcome = Run(config, device, held, description, telemetry=telemetry, stop=stop).finish()
         for name in (checkpoint.VOCAB_FILE, checkpoint.CONFIG_FILE):
             folder.copy(Path(config.model_path) / name)
         spent = telemetry.clock.seconds()
         outcome["durationSeconds"] = round(sum(spent.values()))
         outcome["phases"] = {phase: round(seconds, 1) for phase, seconds in spent.items()}
         folder.record({**outcome, **description})
+        held.check()  # of two processes that have come so far one reports
     log.info("where the time went, all processes of this run together:\n%s", table(spent))
     telemetry.enter("Finished")
     return outcome
@@ -77,7 +99,7 @@ def follow(config: Config) -> Outcome:
         TrainerError: every anticipated failure, as its subclass.
     """
     device = open_device(config.device, config.devices)
-    with device_faults(device):
+    with device_faults(device), _storage_errors(config.output_dir):
         recipe = _recipe(config, device)
         train_set, dev = _datasets(recipe)
         steps = range(_steps_taken(tf.train.latest_checkpoint(config.output_dir)), _total_steps(config, train_set))
@@ -90,24 +112,43 @@ class Run:
     """A run whose data are read and whose model is checked."""
 
     def __init__(
-        self, config: Config, device: Device, folder: RunFolder, *, telemetry: Telemetry, stop: StopRequest
+        self,
+        config: Config,
+        device: Device,
+        held: Lease,
+        description: Description,
+        *,
+        telemetry: Telemetry,
+        stop: StopRequest,
     ) -> None:
         """Finds out what there is to do, and what an earlier process of this run has done of it."""
-        self._recipe = _recipe(config, device)
-        self._folder, self._telemetry, self._stop = folder, telemetry, stop
+        self._recipe = _recipe(dataclasses.replace(config, output_dir=str(held.folder)), device)
+        self._held, self._telemetry, self._stop = held, telemetry, stop
+        self._folder = RunFolder(held.folder, held.check)
         self._train_set, dev = _datasets(self._recipe)
         examples = len(self._train_set.pairs)
         self._steps = _total_steps(config, self._train_set)
-        self._latest = recover(folder.path)
+        self._latest = recover(held.folder)
+        if self._latest is None and config.resume_from:
+            takeover.resume_from(Path(config.resume_from), description, self._folder)
+            self._latest = recover(held.folder)
         self._first = _steps_taken(self._latest)
-        self._history = History(folder, self._first)
+        if self._first > self._steps:
+            message = "--resume_from={}: has taken {} steps, this run takes {} in all; pass a larger --num_train_epochs"
+            raise BadConfigError(message.format(config.resume_from, self._first, self._steps))
+        self._history = History(self._folder, self._first)
         ends = epoch_ends(examples, config.step_examples, config.num_train_epochs, self._steps)
         labels = [pair.label for pair in self._train_set.pairs]
-        self._events = EventFile(folder.path, self._first)
+        self._events = EventFile(held.output, self._first)
         self._evaluator = Evaluator(
             self._recipe.task, labels, dev, ends, self._history, telemetry=telemetry, events=self._events, stop=stop
         )
         log.info("%d training and %d dev examples, %d steps", examples, len(dev.dataset.pairs), self._steps)
+
+    @property
+    def _checkpoint(self) -> Path:
+        """The run's last checkpoint."""
+        return self._held.folder / "{}-{}".format(BASENAME, self._steps)
 
     def finish(self) -> Outcome:
         """Does what is left to do and returns the outcome; raises InterruptedRunError when told to stop."""
@@ -120,8 +161,9 @@ class Run:
             self._train()
             _raise_if_stopped(self._stop, config)
         if config.export_saved_model:
+            self._held.check()
             with self._telemetry.clock.during("export"):
-                export.write(self._recipe, "{}/model.ckpt-{}".format(config.output_dir, self._steps))
+                export.write(self._recipe, str(self._checkpoint), self._held.output, self._held.generation)
         return self._outcome()
 
     def _resume(self, latest: str) -> None:
@@ -141,13 +183,15 @@ class Run:
         config, telemetry = self._recipe.config, self._telemetry
         telemetry.clock.enter("graph")
         hooks = [
+            ProgressHook(telemetry, self._history, self._events),
             *self._recipe.device.hooks(config),
-            ProgressHook(telemetry, self._events),
             EvaluationHook(self._evaluator),
             StopHook(self._stop),
         ]
         listener = SavingListener(
-            telemetry.clock, lambda: self._folder.write(TIMES_FILE, json.dumps(telemetry.spent()) + "\n")
+            telemetry.clock,
+            self._held.check,
+            lambda: self._folder.write(TIMES_FILE, json.dumps(telemetry.spent()) + "\n"),
         )
 
         def train() -> None:
@@ -175,15 +219,14 @@ class Run:
             "examplesPerSecond": self._telemetry.times.examples_per_second,
             "seed": config.seed,
             "backend": self._recipe.device.backend,
-            "checkpoint": "model.ckpt-{}".format(self._steps),
+            "checkpoint": str(self._checkpoint.relative_to(self._held.output)),
             "collapsed": last["collapsed"],
             "collapseReason": last["collapseReason"],
             "evaluations": self._history.evaluations,
         }
 
 
-def _describe(config: Config) -> Dict[str, Dict[str, Any]]:
-    """Returns what run.json holds: what the run depends on, and the versions it was started with."""
+def _describe(config: Config) -> Description:
     files = (TRAIN_FILE, *TASKS[config.task_name].dev_files)
     return {
         "config": dataclasses.asdict(config),
@@ -198,13 +241,13 @@ def _datasets(recipe: Recipe) -> Tuple[Dataset, DevSet]:
     train, *dev = (read_pairs(Path(config.data_path) / name, task) for name in (TRAIN_FILE, *task.dev_files))
     whole_dev = inference.lay_out(recipe, [pair for pairs in dev for pair in pairs], config.eval_batch_size)
     return (
-        inference.lay_out(recipe, train, config.train_batch_size),
+        inference.lay_out(recipe, train, config.train_batch_size, config.gradient_accumulation_steps),
         DevSet(whole_dev, [len(pairs) for pairs in dev]),
     )
 
 
 def _recipe(config: Config, device: Device) -> Recipe:
-    model = checkpoint.load(Path(config.model_path), config.model_name, config.max_seq_length)
+    model = checkpoint.load(Path(config.model_path), config.model_name, config.max_seq_length, config.do_lower_case)
     model = checkpoint.without_top_layers(model, config.reinit_layers)
     return Recipe(config, TASKS[config.task_name], model, device)
 
@@ -236,7 +279,8 @@ def _take_steps(
     config, device = recipe.config, recipe.device
     batches = train_set.layout.pack(shuffled(len(train_set.pairs), config.seed))
     feed = input_fn(train_set, part_of_rank(batches, steps.start, device.rank, config.devices))
-    estimator = device.estimator(model_fn.for_training(recipe, steps.stop, dev_set.layout.specs), config)
+    training = model_fn.for_training(recipe, steps.stop, train_set.layout.lots, specs(dev_set.layout))
+    estimator = device.estimator(training, config)
     estimator.train(feed, hooks=hooks, max_steps=steps.stop, saving_listeners=listeners)
 
 
@@ -246,8 +290,11 @@ def _loss_errors(config: Config, where: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except tf.train.NanLossDuringTrainingError as reason:
-        message = "--learning_rate={}: the loss is not a number {}; pass a smaller rate"
-        raise BadConfigError(message.format(config.learning_rate, where())) from reason
+        message, remedy = "--learning_rate={}: the loss is not a number {}".format(config.learning_rate, where()), ""
+        if config.device == "npu" and config.precision_mode in HALF_PRECISION_MODES:
+            message += " with --precision_mode={} and --loss_scale={}".format(config.precision_mode, config.loss_scale)
+            remedy = ", --loss_scale=0, which finds the scale, or --precision_mode=must_keep_origin_dtype"
+        raise BadConfigError("{}; pass a smaller rate{}".format(message, remedy)) from reason
 
 
 def _raise_if_stopped(stop: StopRequest, config: Config) -> None:
@@ -259,16 +306,20 @@ def _raise_if_stopped(stop: StopRequest, config: Config) -> None:
 
 @contextlib.contextmanager
 def _storage_errors(output_dir: str) -> Iterator[None]:
-    """Turns failures to write or read files of the output folder, by TensorFlow or Python, into StorageError."""
+    """Turns failures to write or read files of the output folder, by TensorFlow or Python, into StorageError.
+
+    A full disk is one wherever it is met: nobody else fills one.
+    """
     message = "{}: {}; make the output folder writable and large enough for the checkpoints"
     try:
         yield
     except tf.errors.OpError as reason:
         in_checkpoint = reason.op is not None and reason.op.type in CHECKPOINT_OPERATIONS
-        if not in_checkpoint and output_dir not in reason.message:
+        is_full = any(os.strerror(number) in reason.message for number in FULL_DISK)
+        if not in_checkpoint and not is_full and output_dir not in reason.message:
             raise
         raise StorageError(message.format(output_dir, reason.message.splitlines()[0])) from reason
     except OSError as reason:
-        if output_dir not in str(reason.filename):
+        if output_dir not in str(reason.filename) and reason.errno not in FULL_DISK:
             raise
-        raise StorageError(message.format(reason.filename, reason.strerror)) from reason
+        raise StorageError(message.format(reason.filename or output_dir, reason.strerror)) from reason

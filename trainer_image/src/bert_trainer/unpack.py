@@ -1,7 +1,7 @@
 """Unpacks tar and zip archives that nobody vouches for: recognized by their content, judged by unpack_rules.
 
 Only plain files and folders come out, made anew with this process's permissions: no link, device, owner or mode of an
-archive is ever applied, so that nothing can be written outside of the folder.
+archive is ever applied, so that nothing can be written outside of the folder. What a Mac adds stays behind.
 """
 
 import bz2
@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Dict, Iterator, Tuple
 
-from bert_trainer.unpack_rules import FILE, FOLDER, ArchiveError, Gate, Member, quoted
+from bert_trainer.unpack_rules import FILE, FOLDER, ArchiveError, Gate, Member, is_clutter, quoted
 
 CHUNK_BYTES = 256 << 10
 MAX_HEADER_BYTES = 1 << 20  # tarfile reads a header's extensions, long names for example, into memory at once
@@ -150,7 +150,10 @@ def _unpack_tar(stream: _Metered, folder: Path, gate: Gate) -> None:
         for member in tar:
             name = member.name
             kind = next((words for test, words in TAR_KINDS if test(member)), "of an unknown kind")
-            target = folder / gate.admit(Member(name, kind, member.mode, member.size))
+            path = gate.admit(Member(name, kind, member.mode, member.size))
+            target = folder / path
+            if is_clutter(path):
+                continue
             if kind == FOLDER:
                 target.mkdir(parents=True, exist_ok=True)
             else:
@@ -166,6 +169,8 @@ def _unpack_zip(file: BinaryIO, folder: Path, gate: Gate) -> None:
     with zipfile.ZipFile(file) as archive:
         admitted = [(gate.admit(_zip_member(member)), member) for member in archive.infolist()]
         for path, member in admitted:
+            if is_clutter(path):
+                continue
             if _zip_member(member).kind == FOLDER:
                 (folder / path).mkdir(parents=True, exist_ok=True)
             else:

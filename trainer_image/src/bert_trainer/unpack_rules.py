@@ -12,6 +12,9 @@ MAX_UNPACKED_BYTES = 64 << 30
 MAX_RATIO = 200  # unpacked bytes to a byte of the archive: text has 3 to 20, a bomb 1000 and more
 RATIO_FREE_BYTES = 16 << 20  # what any archive may unpack to: a table of a few repeated rows is no bomb
 PRIVILEGE_BITS = 0o6000  # setuid, setgid
+# What a Mac adds: a folder beside the real one in zip archives, a file beside each file in tar archives (AppleDouble),
+# and the look of a folder in Finder.
+MAC_FOLDER, MAC_PREFIX, MAC_VIEW = "__MACOSX", "._", ".DS_Store"
 
 
 class ArchiveError(Exception):
@@ -81,6 +84,11 @@ class Gate:
             if self._kinds.setdefault(parent, FOLDER) != FOLDER:
                 raise ArchiveError("{} lies in {}, which is a file".format(self._current, quoted(str(parent))))
         self._kinds[path] = kind
+
+
+def is_clutter(path: PurePosixPath) -> bool:
+    """Tells whether a path is what a Mac adds to what it packs, and no content."""
+    return any(part in (MAC_FOLDER, MAC_VIEW) or part.startswith(MAC_PREFIX) for part in path.parts)
 
 
 def quoted(name: str) -> str:

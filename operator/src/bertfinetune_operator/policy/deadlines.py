@@ -3,43 +3,67 @@
 from datetime import datetime, timedelta
 
 from bertfinetune_operator.observe import IMAGE_REASONS, JobView, PodView
+from bertfinetune_operator.policy import waiting
+from bertfinetune_operator.record import movement
 from bertfinetune_operator.run import Run, Stage, Verdict, log_of
 from bertfinetune_operator.status import Failure
 
 
 def verdict(run: Run) -> Verdict | None:
     """Failure, once a deadline has passed; cleanup.py then deletes the Job, so that its cards are free."""
-    job, pod, due = run.job, run.pod, next_deadline(run)
-    if job is None or job.state != "Active" or due is None or run.now < due:
+    job, pod = run.job, run.pod
+    if job is None or job.state != "Active":
         return None
-    return _too_slow(run, pod) if pod and pod.started_at else _never_started(run, job, pod)
+    if (due := _to_start(run)) and run.now >= due:
+        return _never_started(run, job, pod)
+    if pod and (due := _to_end(run)) and run.now >= due:
+        return _too_slow(run, pod)
+    return None
 
 
 def next_deadline(run: Run) -> datetime | None:
-    """When the deadline of what the attempt does now passes, if there is one."""
-    spec, job, pod = run.obj.spec, run.job, run.pod
-    if job is None or job.suspended or (pod and not pod.is_alive):
+    """When the first of the deadlines that apply now passes, if there is one."""
+    return min((due for due in (_to_start(run), _to_end(run)) if due), default=None)
+
+
+def _to_start(run: Run) -> datetime | None:
+    """When the attempt must have started: its container, and with a stalledDeadlineSeconds its first step, too.
+
+    That a step is not done yet is known by the trainer's report only; where none arrives, it counts as done.
+    """
+    limit, job, pod = run.obj.spec.pending_deadline_seconds, run.job, run.pod
+    if limit is None or job is None or job.suspended or (pod and not pod.is_alive):
         return None
     if pod and pod.started_at:
-        limit, since = spec.active_deadline_seconds, pod.started_at
-        spent = run.status.active_seconds
-    else:
-        limit, since = spec.pending_deadline_seconds, (pod.created_at if pod else job.started_at) or run.now
-        spent = 0
-    return since + timedelta(seconds=limit - spent) if limit else None
+        prepares = run.progress is not None and run.obj.spec.stalled_deadline_seconds and movement(run) is None
+        if not prepares:
+            return None
+    since = pod.created_at if pod else job.started_at
+    return (since or run.now) + timedelta(seconds=limit)
+
+
+def _to_end(run: Run) -> datetime | None:
+    """When the time of training is used up."""
+    limit, since = run.obj.spec.active_deadline_seconds, run.active_since
+    return since + timedelta(seconds=limit - run.status.active_seconds) if limit and since and run.job else None
 
 
 def _never_started(run: Run, job: JobView, pod: PodView | None) -> Verdict:
     seconds = run.obj.spec.pending_deadline_seconds
-    why = f"{pod.reason}: {pod.message}" if pod and pod.reason else "no container has started"
+    if pod and pod.started_at:
+        ask, why = run.unanswered(log_of(pod)), "the trainer has not done its first step"
+    else:
+        ask, told = run.unanswered(*waiting.questions(run)), waiting.why(run)
+        why = ": ".join(told) if told else "no container has started"
     failure = Failure(
         pod=pod.name if pod else job.name,
         node=pod.node if pod else None,
         class_="ImagePull" if pod and pod.reason in IMAGE_REASONS else "Deadline",
         message=why,
+        log_tail=run.observed.answers.get(log_of(pod)) or None if pod else None,
     )
     message = f"not started within pendingDeadlineSeconds={seconds}: {why}"
-    return Verdict(Stage("Failed", "PendingDeadlineExceeded", message), {"last_failure": failure})
+    return Verdict(Stage("Failed", "PendingDeadlineExceeded", message), {"last_failure": failure}, ask=ask)
 
 
 def _too_slow(run: Run, pod: PodView) -> Verdict:

@@ -5,11 +5,17 @@ from bertfinetune_operator.run import Run, Stage, Verdict
 
 
 def verdict(run: Run) -> Verdict | None:
-    """A Job's end counts only once its last pod's end is seen too: the pod carries the result or the reason."""
-    if run.next_attempt_time or (run.pod and run.pod.is_alive and not run.pod.is_lost(run.now)):
+    """A Job's end counts only once its last pod's end is seen too: the pod carries the result or the reason.
+
+    The trainer's own end decides. A sidecar that goes on keeps the Job from its end, and one that failed spoils it.
+    """
+    pod = run.pod
+    if run.next_attempt_time or (pod and pod.is_alive and not pod.is_lost(run.now)):
         return None
     if run.job is None:  # deleted after its pod left a result: there is nothing left to do
         return _finished(run) if run.result else None
+    if pod and pod.decides(run.now):
+        return retry.verdict(run, run.job) if pod.failure else _finished(run)
     match run.job.state:
         case "Complete":
             return _finished(run)

@@ -20,5 +20,6 @@ def verdict(run: Run) -> Verdict | None:
 
 def known_at(run: Run) -> datetime | None:
     """When a pod that is being deleted counts as lost, if it has not ended by then."""
-    stopping = [pod.stops_at + LOST_AFTER for pod in run.observed.pods if pod.is_alive and pod.stops_at]
+    lasting = [pod for pod in run.observed.pods if pod.is_alive or pod.held]
+    stopping = [pod.stops_at + LOST_AFTER for pod in lasting if pod.stops_at]
     return min((time for time in stopping if time > run.now), default=None)

@@ -1,0 +1,54 @@
+"""spec.stalledDeadlineSeconds: a trainer that no longer moves is stopped, and the next attempt goes on from there."""
+
+from datetime import datetime, timedelta
+
+from bertfinetune_operator.observe import PodView, Question
+from bertfinetune_operator.policy import retry
+from bertfinetune_operator.record import movement
+from bertfinetune_operator.run import Run, Stage, Verdict, log_of
+from bertfinetune_operator.status import Failure, Movement
+
+LOOK_AGAIN = timedelta(seconds=30)
+"""Between two looks at a trainer that is due and does not answer."""
+
+
+def verdict(run: Run) -> Verdict | None:
+    """The next attempt, once the trainer has stood still for so long, or has given no sign of life at all."""
+    pod, report, limit = run.pod, run.progress, run.obj.spec.stalled_deadline_seconds
+    last = movement(run)
+    due = _due(last, limit)
+    if last is None or pod is None or due is None or run.now < due:
+        return None
+    if report is not None and report.heard_at is not None and report.heard_at >= due:
+        message = (
+            f"no step and no evaluation batch within stalledDeadlineSeconds={limit}, at step {report.progress.step}"
+        )
+        return _stopped(run, pod, message)
+    if run.now < due + LOOK_AGAIN:
+        return None
+    # Silence alone is no standstill: something may keep the operator from the trainer. Its log comes by the kubelet.
+    quiet = Question("quiet", pod.name, pod.container, limit or 0)
+    message = f"no answer and no line in its log within stalledDeadlineSeconds={limit}, after step {last.step}"
+    if ask := run.unanswered(quiet):
+        return Verdict(Stage("Retrying", "Stalled", message), ask=ask)
+    return _stopped(run, pod, message) if run.observed.answers[quiet] else None
+
+
+def _stopped(run: Run, pod: PodView, message: str) -> Verdict:
+    question = log_of(pod)
+    if ask := run.unanswered(question):
+        return Verdict(Stage("Retrying", "Stalled", message), ask=ask)
+    log_tail = run.observed.answers[question] or None
+    return retry.interrupted(
+        run, Failure(pod=pod.name, node=pod.node, class_="Stalled", message=message, log_tail=log_tail)
+    )
+
+
+def look_at(run: Run) -> datetime | None:
+    """When to look at the trainer again."""
+    due = _due(movement(run), run.obj.spec.stalled_deadline_seconds)
+    return due if due is None or run.now < due else run.now + LOOK_AGAIN
+
+
+def _due(last: Movement | None, limit: int | None) -> datetime | None:
+    return last.time + timedelta(seconds=limit) if limit and last else None

@@ -1,1 +1,0 @@
-"""Many objects at once on a real control plane: bare Jobs, ours and Kubeflow's training-operator, in turn."""

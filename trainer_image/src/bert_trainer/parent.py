@@ -1,0 +1,70 @@
+"""The process above a training on a card: it trains nothing, and tells how its child ended when that could not."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Optional, Set
+
+from bert_trainer import lease
+from bert_trainer.child import STARTER, Child, ChildError, scratch_folder
+from bert_trainer.config import Config
+from bert_trainer.contract import EXIT_INTERRUPTED
+from bert_trainer.errors import ReportedError, StorageError
+from bert_trainer.result import Outcome, failure
+from bert_trainer.run_folder import RunFolder
+from bert_trainer.stop import StopRequest
+
+PATHS = ("data_path", "model_path", "output_dir", "resume_from", "termination_log")
+
+
+def is_needed(config: Config) -> bool:
+    """Returns whether this process should leave the training to a child: on a card, unless it is one already."""
+    return config.device == "npu" and STARTER not in os.environ
+
+
+def run(config: Config, stop: StopRequest) -> Outcome:
+    """Lets a child train, to which the signals of this process go; returns {}, as the child reports its outcome.
+
+    Raises:
+        ReportedError: the child failed and has reported that, too.
+        ChildError: a signal ended it.
+    """
+    forwarded: Set[int] = set()
+    with scratch_folder() as folder:
+        child = Child(_absolute(config), folder, {"RANK_ID": "0"})
+
+        def forward(number: int, _frame: Optional[FrameType]) -> None:
+            forwarded.add(number)
+            child.process.send_signal(number)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, forward)
+        if stop.signal:
+            forward(signal.Signals[stop.signal], None)
+        code = child.wait()
+    if code < 0:
+        error = _death(child, code, forwarded)
+        output = Path(config.output_dir)
+        with contextlib.suppress(StorageError), lease.inherited(output, child.process.pid) as held:
+            if held:
+                RunFolder(held.folder, held.check).record_failure_of(dataclasses.asdict(config), failure(error))
+        raise error
+    if code:
+        raise ReportedError(code)
+    return {}
+
+
+def _death(child: Child, code: int, forwarded: Set[int]) -> ChildError:
+    if -code in forwarded:  # before it listened, or at the second request
+        name = signal.Signals(-code).name
+        return ChildError("ended by {}; start again with the same flags to resume".format(name), EXIT_INTERRUPTED)
+    exit_code, text = child.death(code)
+    return ChildError(text, exit_code)
+
+
+def _absolute(config: Config) -> Config:
+    paths = {name: getattr(config, name) for name in PATHS}
+    return dataclasses.replace(config, **{name: str(Path(path).absolute()) for name, path in paths.items() if path})
