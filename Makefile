@@ -187,7 +187,7 @@ setup-chart: setup-go
 
 setup-api: setup-chart setup-trainer
 	@$(PROMETHEUS) # for promtool
-	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/crds prometheus-operator
+	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/crds prometheus-operator istio
 	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/bin registry helm-docs kstatus kueue
 
 setup-cluster: setup-dev setup-go
@@ -199,7 +199,7 @@ setup-release: setup-dev
 
 setup-monitoring: setup-cluster setup-trainer
 	@$(PROMETHEUS)
-	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/crds prometheus-operator
+	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/crds prometheus-operator istio
 
 # Real weights; a folder is complete when it is there.
 $(WEIGHTS)/minilm: | setup-trainer

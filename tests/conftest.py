@@ -15,7 +15,7 @@ from lab.demo import stack
 from lab.demo.target import Target
 
 CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
-MONITORING_CRDS = PROJECT / ".build" / "crds"
+CRDS_OF_OTHERS = PROJECT / ".build" / "crds"
 settings.register_profile("generous", deadline=5000)  # ms; a busy machine is no reason to fail
 settings.load_profile("generous")
 
@@ -68,11 +68,11 @@ def crd(target: Target) -> None:
 
 
 @pytest.fixture(scope="module")
-def prometheus_operator(target: Target) -> Iterator[None]:
-    """The Prometheus Operator's CRDs, without the operator."""
-    serve(target, MONITORING_CRDS)
+def crds_of_others(target: Target) -> Iterator[None]:
+    """The CRDs of the Prometheus Operator and of Istio, without the programs that act on them."""
+    serve(target, CRDS_OF_OTHERS)
     yield
-    target.kubectl.run("delete", f"--filename={MONITORING_CRDS}")
+    target.kubectl.run("delete", f"--filename={CRDS_OF_OTHERS}")
 
 
 def serve(target: Target, crds: Path) -> None:

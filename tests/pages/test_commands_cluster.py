@@ -58,7 +58,7 @@ def example(installed: Target, archive: tuple[str, str], tmp_path_factory: pytes
     example.leave()
 
 
-@pytest.mark.usefixtures("prometheus_operator")
+@pytest.mark.usefixtures("crds_of_others")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of(page: str, example: Example, copy: Path) -> None:
     example.restore()
@@ -99,6 +99,7 @@ def is_of_release(command: Command) -> bool:
 MANIFESTS = [code for page in pages() for code in codes(page) if code.info == "yaml" and "\nkind: " in code.text]
 
 
+@pytest.mark.usefixtures("crds_of_others")
 @pytest.mark.parametrize("code", MANIFESTS, ids=lambda code: f"{code.page}:{code.line}")
 def test_a_manifest_on_a_page(code: Code, installed: Target, namespace: str) -> None:
     create = ("create", f"--namespace={namespace}", "--dry-run=server", "--validate=strict", "--filename=-")

@@ -7,7 +7,7 @@ import pytest
 from lab.demo.target import Target
 from support.helm import CHART, HELMS, VALUES, Release, by_both
 
-pytestmark = pytest.mark.usefixtures("prometheus_operator")
+pytestmark = pytest.mark.usefixtures("crds_of_others")
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)

@@ -62,6 +62,11 @@ build() { # build MODULE OUTPUT_FOLDER
       go mod download
       install -D --mode=644 --target-directory="$2" \
         "$(go list -m -f '{{.Dir}}' github.com/prometheus-operator/prometheus-operator)"/example/prometheus-operator-crd/*_{podmonitors,prometheusrules,servicemonitors}.yaml ;;
+    istio) # only the CRD of what our pages show is wanted
+      go mod download
+      mkdir "$2"
+      awk 'BEGIN {RS = "---\n"} /\n  name: peerauthentications\./' \
+        "$(go list -m -f '{{.Dir}}' istio.io/api)/kubernetes/customresourcedefinitions.gen.yaml" >"$2/peerauthentications.yaml" ;;
     *) go_build "" "$2/" tool ;;
   esac
 }

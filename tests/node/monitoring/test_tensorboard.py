@@ -21,7 +21,7 @@ SWITCHES = ("serviceMonitor", "podMonitor", "npuExporter", "prometheusRule", "da
 ALL_ON: Raw = {f"monitoring.{switch}.enabled": True for switch in SWITCHES} | {"monitoring.scrapeAnnotations": True}
 
 
-@pytest.mark.usefixtures("prometheus_operator")
+@pytest.mark.usefixtures("crds_of_others")
 def test_the_notes_say_what_is_on(kubeconfig: str, namespace: str) -> None:
     def notes(**values: Any) -> str:
         where = (f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", "--dry-run=server")

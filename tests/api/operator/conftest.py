@@ -1,0 +1,24 @@
+"""An operator's process for the tests of a module, and a run in a namespace of the test's own."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from lab.operator.installed import Kubectl, installed_operators_paused
+from lab.operator.played import Run
+from lab.operator.process import Operator
+
+
+@pytest.fixture(scope="module")
+def operator(kubeconfig: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    log = tmp_path_factory.mktemp("operator") / "log"
+    with installed_operators_paused(kubectl), Operator(kubeconfig, log) as process:
+        yield process
+        assert process.stop(signal.SIGTERM) == 0
+
+
+@pytest.fixture
+def run(operator: Operator, kubectl: Kubectl, namespace: str) -> Run:
+    assert operator.process.poll() is None
+    return Run(kubectl, namespace)
