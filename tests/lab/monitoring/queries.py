@@ -121,7 +121,7 @@ def selectors(expr: str) -> set[str]:
 
     def enter(node: promql.Expr) -> None:
         if isinstance(node, promql.VectorSelector):
-            found.add(f"{node.name}{node.matchers}")
+            found.add(f"{node.name or ''}{node.matchers}")  # a matcher of __name__ may stand for the name
 
     promql.walk(promql.parse(expr), enter)
     return found
