@@ -29,8 +29,8 @@ from support import runs as support
 NAMESPACE = "season"
 AUTHORITY = "private-authority"
 """The ConfigMap of an authority that no image trusts."""
-AT_A_TIME = 4
-"""Plays at once: on two cores, as many as keep them busy while others wait for a pod's start or end."""
+AT_A_TIME = 6
+"""Plays at once: on two cores, as many as keep them busy while others wait for a deadline or for a pod's start or end."""
 PATIENCE = 900  # seconds; a busy machine is no reason to fail
 
 CPU = {"accelerator": {"type": "CPU"}}

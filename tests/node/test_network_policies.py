@@ -35,7 +35,8 @@ TRAINING = {"numTrainEpochs": 1, "trainBatchSize": 16, "evalBatchSize": 16}
 """Long enough to look around meanwhile."""
 
 
-INSIDE = [command for command in all_commands() if re.search(r"kubectl .* exec .* -- python3", command.text)]
+IN_A_POD = re.compile(r"kubectl .* exec .* -- python3")
+INSIDE = [command for command in all_commands() if IN_A_POD.search(command.text) and not command.exception]
 """The commands of the pages that ask a trainer or an operator, from inside its pod."""
 ANSWERS = ('"step"', "bertfinetune_operator_", "ok")
 """What they answer: /progress, /metrics, /healthz."""
