@@ -58,8 +58,7 @@ def test_values_and_schema_have_the_same_keys_and_types() -> None:
 
 def test_the_schema_knows_every_key_at_every_level() -> None:
     """A map is closed, or says what its values are; what is Kubernetes' own it takes as it is."""
-    free = {"global", "podSelector", "namespaceSelector", "nodeAffinity", "podAffinity", "podAntiAffinity"}
-    free |= {"labelSelector", "valueFrom", "volumes[]"}
+    free = {"global", "nodeAffinity", "podAffinity", "podAntiAffinity", "valueFrom", "volumes[]"}
 
     def check(name: str, schema: Raw) -> None:
         if schema.get("type") == "object" and name not in free:
@@ -109,6 +108,7 @@ def test_schema_and_operator_take_the_same_names() -> None:
     assert list(unreserved["properties"]) == [*naming.RESERVED_KEYS, *naming.QUEUES]
     assert list(unreserved["patternProperties"]) == [f"^{re.escape(prefix)}" for prefix in naming.RESERVED_PREFIXES]
     assert list(SCHEMA["definitions"]["labelKeys"]["patternProperties"]) == [QUALIFIED_NAME]
+    assert SCHEMA["definitions"]["labelKey"]["pattern"] == QUALIFIED_NAME
     assert SCHEMA["definitions"]["labelValue"]["pattern"] == LABEL_VALUE
     own = render()["ServiceAccount", "system", OPERATOR]["metadata"]["labels"]
     assert SCHEMA["definitions"]["keysOfTheChart"]["properties"].keys() == own.keys()
