@@ -1,4 +1,4 @@
-"""What the chart's admission policy lets the operator's service account create, and what it refuses."""
+"""P4: what the chart's admission policy lets the operator's service account create, and what it refuses."""
 
 import copy
 import json
