@@ -87,7 +87,7 @@ def ends(target: Target, name: str, change: dict[str, Any]) -> Status:
 
 
 def test_cards_that_only_volcano_may_give_are_no_fault_of_the_node(own_namespace: Target) -> None:
-    """MindCluster's default, where the cluster's own scheduler has placed the pod."""
+    """P1: MindCluster's default, where the cluster's own scheduler has placed the pod."""
     with plugin_with(own_namespace, "--volcano"):
         status = ends(own_namespace, "one", {"training": SHORT, "backoffLimit": 1})
     assert (status["phase"], status["reason"], status["retries"]) == ("Failed", "DeviceNotAllotted", 1), status

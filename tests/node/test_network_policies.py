@@ -190,6 +190,7 @@ def test_only_those_who_may_come_in_and_get_out(world: World) -> None:
 
 
 def test_a_runbooks_questions_reach_a_pod_whose_node_is_not_the_api_servers(world: World, tmp_path: Path) -> None:
+    """P7: asked from where an administrator stands, a healthy run answers."""
     world.start("asked", {"training": TRAINING | {"numTrainEpochs": 50}})
     trainer, _ = world.training("asked")
     operator = world.leader()

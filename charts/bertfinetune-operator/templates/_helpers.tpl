@@ -111,15 +111,47 @@ helm.sh/chart: {{ include "bertfinetune-operator.chart" (first .) }}
 {{- include "bertfinetune-operator.secrets" (list .Values.global.imagePullSecrets .Values.trainer.imagePullSecrets) -}}
 {{- end -}}
 
-{{- /* Refuses a list in which two have one name, as the API server would: (list VALUE LIST). */ -}}
+{{- /* Refuses a list in which two have one name, or the like, as the API server would: (list VALUE LIST KEY). */ -}}
 {{- define "bertfinetune-operator.requireDistinct" -}}
 {{- $value := first . }}
+{{- $key := last . }}
 {{- $names := list }}
-{{- range last . }}
-{{- if has .name $names }}
-{{- fail (printf "%s: %s is given twice: remove one of them" $value .name) }}
+{{- range index . 1 }}
+{{- $name := get . $key }}
+{{- if has $name $names }}
+{{- fail (printf "%s: %s is given twice: remove one of them" $value $name) }}
 {{- end }}
+{{- $names = append $names $name }}
+{{- end }}
+{{- end -}}
+
+{{- define "bertfinetune-operator.requireVolumes" -}}
+{{- $names := list }}
+{{- range .Values.volumes }}
 {{- $names = append $names .name }}
+{{- end }}
+{{- range .Values.volumeMounts }}
+{{- if not (has .name $names) }}
+{{- fail (printf "volumeMounts: volumes has no %s to mount at %s" .name .mountPath) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "bertfinetune-operator.seconds" -}}
+{{- $duration := . }}
+{{- $seconds := 0 }}
+{{- range $unit, $of := dict "d" 86400 "h" 3600 "m" 60 "s" 1 }}
+{{- $seconds = regexFind (print "[0-9]+" $unit) $duration | trimSuffix $unit | atoi | mul $of | add $seconds }}
+{{- end }}
+{{- $seconds }}
+{{- end -}}
+
+{{- /* Refuses what a Prometheus would: (list NAME VALUES). */ -}}
+{{- define "bertfinetune-operator.requireTimeForScrapes" -}}
+{{- with last . }}
+{{- if and .scrapeTimeout (gt (include "bertfinetune-operator.seconds" .scrapeTimeout | atoi) (include "bertfinetune-operator.seconds" .interval | atoi)) }}
+{{- fail (printf "monitoring.%s: scrapeTimeout %s is longer than interval %s" (first $) .scrapeTimeout .interval) }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -1,5 +1,6 @@
 """One question about a cluster a function. Pure: from what was seen to a row of the table."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -114,6 +115,25 @@ def scheduler(seen: Seen) -> Row:
     if ours == "volcano" and not any(map(_is_available, seen.named("Deployment", "volcano-scheduler"))):
         return Row(check, "FAIL", f"{told}, no volcano-scheduler", needed, "install MindCluster's Volcano, or mend it")
     return Row(check, "ok", told, needed)
+
+
+def placement(seen: Seen) -> Row:
+    """Whether a run that says nothing of nodes gets onto those with cards."""
+    check, needed = "placement", "nodes with cards that trainer.nodeSelector and trainer.tolerations lead to"
+    wanted: dict[str, str] = json.loads(seen.setting("TRAINER_NODE_SELECTOR_ASCEND910") or "{}")
+    nodes = [node for node in seen.nodes_with_cards if wanted.items() <= labels(node).items()]
+    if not seen.nodes_with_cards:
+        return Row(check, "look", "no node with cards", needed, "as for the cards")
+    if not nodes:
+        told = f"no {', '.join('='.join(label) for label in wanted.items())} on {_names(seen.nodes_with_cards)}"
+        return Row(check, "FAIL", told, needed, "kubectl label node, or change trainer.nodeSelector.ascend910")
+    tolerations: list[Object] = json.loads(seen.setting("TRAINER_TOLERATIONS_ASCEND910") or "[]")
+    closed = [(node, taint) for node in nodes if (taint := _keeps_off(node, tolerations))]
+    if not closed:
+        return Row(check, "ok", _names(nodes), needed)
+    told = f"taint {closed[0][1]} on {_names([node for node, _ in closed])}"
+    remedy = f"{UPGRADE}, with trainer.tolerations.ascend910; in claims.yaml, too"
+    return Row(check, "FAIL" if len(closed) == len(nodes) else "warn", told, needed, remedy)
 
 
 def driver_in_pods(seen: Seen) -> Row:
@@ -234,7 +254,7 @@ def prometheus(seen: Seen) -> Row:
 
 
 CHECKS: tuple[Callable[[Seen], Row], ...] = (
-    *(kubernetes, cards, model, driver, device_plugin, scheduler, driver_in_pods, device_files),
+    *(kubernetes, cards, model, driver, device_plugin, scheduler, placement, driver_in_pods, device_files),
     *(crd, operator, image, namespace, pod_security, storage, exporter, prometheus),
 )
 
@@ -264,6 +284,24 @@ def _is_available(deployment: Object) -> bool:
 def _is_usable(node: Object) -> bool:
     conditions = {condition["type"]: condition["status"] for condition in node["status"].get("conditions", ())}
     return conditions.get("Ready") == "True" and not node["spec"].get("unschedulable")
+
+
+def _keeps_off(node: Object, tolerations: Sequence[Object]) -> str:
+    """The first taint that no toleration fits, but for those by which Kubernetes tells of a node's condition."""
+    for taint in node["spec"].get("taints", ()):
+        binds = taint["effect"] != "PreferNoSchedule" and not taint["key"].startswith("node.kubernetes.io/")
+        if binds and not any(_tolerates(toleration, taint) for toleration in tolerations):
+            return f"{taint['key']}={taint.get('value', '')}:{taint['effect']}"
+    return ""
+
+
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    value = taint.get("value", "") if toleration.get("operator") == "Exists" else toleration.get("value", "")
+    return (
+        toleration.get("key", "") in ("", taint["key"])
+        and toleration.get("effect", "") in ("", taint["effect"])
+        and value == taint.get("value", "")
+    )
 
 
 def _is_bound(claim: Object, late: set[str]) -> bool:

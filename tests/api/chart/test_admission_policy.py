@@ -1,4 +1,4 @@
-"""What the chart's admission policy lets the operator's service account create, and what it refuses."""
+"""P4: what the chart's admission policy lets the operator's service account create, and what it refuses."""
 
 import copy
 import json
@@ -73,6 +73,14 @@ def narrow(kubectl: Kubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathF
     yield from installed(kubectl, kubeconfig, tmp_path_factory.mktemp("narrow"), "narrow", **values)
 
 
+@pytest.fixture(scope="module")
+def system(kubectl: Kubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """Where a folder of the node's own is named, and users are the cluster's to choose."""
+    user: Raw = {"trainer.podSecurityContext": {"runAsNonRoot": None, "runAsUser": None, "runAsGroup": None}}
+    values = user | {"admissionPolicy.hostPaths": ["/etc/bert"]}
+    yield from installed(kubectl, kubeconfig, tmp_path_factory.mktemp("system"), "system", **values)
+
+
 Change = Callable[[Raw], None]
 
 
@@ -129,6 +137,8 @@ NO_TOKEN = "hold no token of a service account"
 NO_FOLDER = "mount no folder of a node but their object's model, data and output"
 NO_SECRET = "mount claims, and a Secret or ConfigMap only as a download's certificates"
 NO_VARIABLE = "read a Secret only as a download's credentials"
+NO_SYSTEM = "mount no folder of a node's own system unless admissionPolicy.hostPaths names it"
+NO_ROOT = "run as no root, and with a seccomp profile"
 NO_PRIVILEGE = "have no privilege, no added capability and no namespace of their node"
 
 
@@ -157,9 +167,18 @@ NO_PRIVILEGE = "have no privilege, no added capability and no namespace of their
         (container(securityContext=UNPRIVILEGED | {"allowPrivilegeEscalation": True}), NO_PRIVILEGE),
         (container(securityContext=UNPRIVILEGED | {"capabilities": {"add": ["SYS_ADMIN"]}}), NO_PRIVILEGE),
         (fetcher("fetch-data", securityContext={}), NO_PRIVILEGE),
+        (pod(securityContext={}), NO_ROOT),
+        (pod(securityContext={"runAsNonRoot": False, "runAsUser": 7}), NO_ROOT),
+        (pod(securityContext={"runAsNonRoot": True, "runAsUser": 0}), NO_ROOT),
+        (pod(securityContext={"runAsNonRoot": True, "seccompProfile": {"type": "Unconfined"}}), NO_ROOT),
+        (container(securityContext=UNPRIVILEGED | {"runAsNonRoot": False}), NO_ROOT),
+        (container(securityContext=UNPRIVILEGED | {"runAsUser": 0}), NO_ROOT),
+        (fetcher("fetch-data", securityContext=UNPRIVILEGED | {"runAsUser": 0}), NO_ROOT),
+        (container(securityContext=UNPRIVILEGED | {"seccompProfile": {"type": "Unconfined"}}), NO_ROOT),
     ],
 )
 def test_a_job_that_the_operator_would_not_make_is_refused(runtime: Account, change: Change, words: str) -> None:
+    """P4: whoever has the operator's token can make no other Job than it would."""
     done = runtime.creates(changed(change))
     assert done.returncode != 0
     assert words in done.stderr
@@ -170,9 +189,37 @@ def test_a_job_that_the_operator_would_not_make_is_refused(runtime: Account, cha
     [("/data/bert", True), ("/data/bert/mrpc", True), ("/mnt/a", True), ("/data/berth", False), ("/etc", False)],
 )
 def test_folders_of_the_node_can_be_bounded(narrow: Account, path: str, is_taken: bool) -> None:
+    """P4: a site says where on its nodes a run's folders are."""
     done = narrow.creates(changed(volume("data", **on_node(path))))
     assert (done.returncode == 0) == is_taken, done.stderr
     assert is_taken or f"{NO_FOLDER} under /data/bert, /mnt, and the Ascend driver" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "is_taken"),
+    [
+        *((path, False) for path in ("/", "/etc", "/etc/", "//etc", "/./etc/kubernetes", "/root/.ssh", "/dev/shm")),
+        *((path, False) for path in ("/var", "/var/", "/var/lib", "/var/./lib", "/var/lib/kubelet/pods", "/var/run")),
+        *((path, True) for path in ("/data", "/srv/etc", "/etcetera", "/var/bert", "/var/lib/bert/", "/opt")),
+    ],
+)
+def test_without_bounds_the_nodes_own_folders_are_refused(runtime: Account, path: str, is_taken: bool) -> None:
+    """P4: a node's own folders are no run's model, data or output, however they are written."""
+    done = runtime.creates(changed(volume("data", **on_node(path))))
+    assert (done.returncode == 0) == is_taken, done.stderr
+    assert is_taken or NO_SYSTEM in done.stderr
+
+
+def test_a_site_may_name_one_of_them(system: Account) -> None:
+    assert system.creates(changed(volume("data", **on_node("/etc/bert")))).returncode == 0
+    assert NO_FOLDER in system.creates(changed(volume("data", **on_node("/etc")))).stderr
+
+
+def test_a_site_may_leave_users_to_the_cluster_but_not_to_root(system: Account) -> None:
+    """P4: what the site takes away from trainer.podSecurityContext is not asked for."""
+    assert system.creates(changed(pod(securityContext={}))).returncode == 0
+    for context in ({"runAsUser": 0}, {"runAsNonRoot": False}):
+        assert NO_ROOT in system.creates(changed(pod(securityContext=context))).stderr
 
 
 @pytest.mark.parametrize("name", ["model", "data", "output", "model-data", "data-output", "model-data-output"])
@@ -189,6 +236,7 @@ def test_the_driver_is_mounted_where_pods_mount_it(narrow: Account, path: str) -
 
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
 def test_what_the_operator_makes_is_taken(runtime: Account, driver: Account, file: Path) -> None:
+    """P4: the policy stands in no run's way."""
     job = yaml.safe_load(file.read_text())
     mounts_driver = any(volume["name"] == DRIVER[0].name for volume in job["spec"]["template"]["spec"]["volumes"])
     done = (driver if mounts_driver else runtime).creates(job)

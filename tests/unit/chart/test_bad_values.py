@@ -46,6 +46,18 @@ SCHEMA: Raw = json.loads((CHART / "values.schema.json").read_text())
         ({"extraEnv": [{"name": "A"}, {"name": "A"}]}, "extraEnv: A is given twice: remove one of them"),
         ({"trainer.env": [{"name": "A"}, {"name": "A"}]}, "trainer.env: A is given twice: remove one of them"),
         ({"volumes": [{"name": "a", "emptyDir": {}}] * 2}, "volumes: a is given twice: remove one of them"),
+        (
+            {"volumes": [{"name": "a", "emptyDir": {}}], "volumeMounts": [{"name": "a", "mountPath": "/a"}] * 2},
+            "volumeMounts: /a is given twice: remove one of them",
+        ),
+        ({"volumeMounts": [{"name": "a", "mountPath": "/b"}]}, "volumeMounts: volumes has no a to mount at /b"),
+        *(
+            (
+                {f"monitoring.{name}": {"enabled": True, "interval": "1m", "scrapeTimeout": "1m1s"}},
+                f"monitoring.{name}: scrapeTimeout 1m1s is longer than interval 1m",
+            )
+            for name in ("serviceMonitor", "podMonitor", "npuExporter")
+        ),
         ({"trainer.metadata.finalizers": []}, "additional properties 'finalizers' not allowed"),
         ({"trainer.podSecurityContext.runAsuser": 7}, "additional properties 'runAsuser' not allowed"),
     ],
@@ -160,6 +172,20 @@ MANY: list[list[tuple[Raw, str]]] = [
         ({"admissionPolicy.hostPaths": ["data"]}, "/admissionPolicy/hostPaths/0': 'data' does not match"),
         ({"admissionPolicy.mode": "audit"}, "/admissionPolicy': additional properties 'mode' not allowed"),
         ({"rbac.aggregate": True}, "/rbac': additional properties 'aggregate' not allowed"),
+        ({"resources.requests.memory": "4GB"}, "/resources/requests/memory': '4GB' does not match"),
+        ({"tensorboard.resources.limits": {"cpu": "x y"}}, "/tensorboard/resources/limits/cpu': 'x y' does not match"),
+        ({"nodeSelector": {"a b": "c"}}, "/nodeSelector': additional properties 'a b' not allowed"),
+        ({"trainer.nodeSelector.ascend910": {"a": "c d"}}, "/nodeSelector/ascend910/a': 'c d' does not match"),
+        ({"dnsConfig.searches": ["a b"]}, "/dnsConfig/searches/0': 'a b' does not match"),
+        ({"monitoring.rules.labels": {"a-b c": "x"}}, "/rules/labels': additional properties 'a-b c' not allowed"),
+        *(
+            ({f"monitoring.{name}.labels": {"a": "c d"}}, f"/monitoring/{name}/labels/a': 'c d' does not match")
+            for name in ("serviceMonitor", "podMonitor", "npuExporter", "prometheusRule")
+        ),
+        (
+            {"monitoring.dashboards.annotations": {"a b": "c d"}},
+            "/dashboards/annotations': additional properties 'a b' not allowed",
+        ),
     ],
     [
         (
@@ -173,6 +199,12 @@ MANY: list[list[tuple[Raw, str]]] = [
         ({"strategy.rollingUpdate.maxSurge": "1/2"}, "/strategy/rollingUpdate/maxSurge': '1/2' does not match"),
         ({"dnsPolicy": "None"}, "/dnsConfig': missing property 'nameservers'"),
         ({"tolerations": [{"value": "a"}]}, "/tolerations/0': missing property 'key'"),
+        ({"trainer.tolerations.cpu": [{"key": "a b", "operator": "Exists"}]}, "/trainer/tolerations/cpu/0/key"),
+        (
+            {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "a b", "whenUnsatisfiable": "DoNotSchedule"}]},
+            "/topologySpreadConstraints/0/topologyKey': 'a b' does not match",
+        ),
+        ({"dnsConfig.searches": ["a..b"]}, "/dnsConfig/searches/0': 'a..b' does not match"),
         ({"trainer.imagePullSecrets": "registry"}, "/trainer/imagePullSecrets': got string, want array"),
         ({"trainer.metadata.labels": {"a": "b c"}}, "/trainer/metadata/labels/a': 'b c' does not match"),
         ({"ascend.virtualDevices": {"2c": "c"}}, "/ascend/virtualDevices/2c': 'c' does not match"),
@@ -180,6 +212,10 @@ MANY: list[list[tuple[Raw, str]]] = [
         (
             {"networkPolicy.scrapers": [{"namespace": "a"}]},
             "/scrapers/0': additional properties 'namespace' not allowed",
+        ),
+        (
+            {"networkPolicy.downloads": [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]},
+            "/networkPolicy/downloads/0': maxProperties: got 2, want 1",
         ),
         ({"networkPolicy.apiServer.cidrs": ["999.1.1.1/99"]}, "/apiServer/cidrs/0': '999.1.1.1/99' does not match"),
         ({"admissionPolicy.hostPaths": ["/a'b"]}, "/admissionPolicy/hostPaths/0': '/a\\'b' does not match"),
@@ -189,12 +225,24 @@ MANY: list[list[tuple[Raw, str]]] = [
         ({"trainer.imagePullSecrets": [{"names": "a"}]}, "/trainer/imagePullSecrets/0': missing property 'name'"),
         ({"trainer.metadata.labels": {"bertfinetune.dev/uid": "a"}}, "/trainer/metadata/labels/bertfinetune.dev~1uid"),
         ({"tolerations": [{"keys": "a"}]}, "/tolerations/0': additional properties 'keys' not allowed"),
+        (
+            {"extraEnv": [{"name": "A", "value": "b", "valueFrom": {}}]},
+            "/extraEnv/0': 'not' failed",
+        ),
+        (
+            {"networkPolicy.downloads": [{"podSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}]},
+            "/networkPolicy/downloads/0/podSelector/matchExpressions/0': missing property 'values'",
+        ),
         ({"networkPolicy.scrapers": [{}]}, "/networkPolicy/scrapers/0': minProperties: got 0, want 1"),
         ({"networkPolicy.trainers": True}, "/networkPolicy': additional properties 'trainers' not allowed"),
         ({"admissionPolicy.hostPaths": ["/data/"]}, "/admissionPolicy/hostPaths/0': '/data/' does not match"),
     ],
     [
         ({"image.tag": 1.0}, "/image/tag': got number, want string"),
+        (
+            {"networkPolicy.scrapers": [{"podSelector": {"app": "x"}}]},
+            "/networkPolicy/scrapers/0/podSelector': additional properties 'app' not allowed",
+        ),
         (
             {"trainer.metadata.labels": {"kueue.x-k8s.io/queue-name": "a"}},
             "/trainer/metadata/labels/kueue.x-k8s.io~1queue-name",

@@ -63,7 +63,7 @@ def test_the_operator_has_its_own_defaults_unless_a_value_says_otherwise(plain: 
         ({"trainer.images.cpu": None}, "trainer_image_cpu", ""),
         ({"trainer.imagePullSecrets": ["a", "b.c"]}, "trainer_image_pull_secrets", ("a", "b.c")),
         ({"trainer.nodeSelector.ascend910": {"a": "b"}}, "trainer_node_selector_ascend910", {"a": "b"}),
-        ({"trainer.nodeSelector.cpu": {"c/d": 'e"'}}, "trainer_node_selector_cpu", {"c/d": 'e"'}),
+        ({"trainer.nodeSelector.cpu": {"c/d": "e.f"}}, "trainer_node_selector_cpu", {"c/d": "e.f"}),
         ({"trainer.metadata.labels": {"team": "nlp"}}, "trainer_labels", {"team": "nlp"}),
         ({"trainer.metadata.annotations": {"a/b": 'c"'}}, "trainer_annotations", {"a/b": 'c"'}),
         (

@@ -11,6 +11,7 @@ from bertfinetune_operator import naming
 from bertfinetune_operator.accelerator import RESERVED_ENV, VIRTUAL_DEVICES
 from bertfinetune_operator.pods import LABEL_VALUE, QUALIFIED_NAME
 from bertfinetune_operator.settings import NAME, RESOURCE
+from lab.cluster.layout import PROJECT
 from support.helm import CHART, OPERATOR, Raw, render, template
 
 DEFAULTS: Raw = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -58,8 +59,7 @@ def test_values_and_schema_have_the_same_keys_and_types() -> None:
 
 def test_the_schema_knows_every_key_at_every_level() -> None:
     """A map is closed, or says what its values are; what is Kubernetes' own it takes as it is."""
-    free = {"global", "podSelector", "namespaceSelector", "nodeAffinity", "podAffinity", "podAntiAffinity"}
-    free |= {"labelSelector", "valueFrom", "volumes[]"}
+    free = {"global", "nodeAffinity", "podAffinity", "podAntiAffinity", "valueFrom", "volumes[]"}
 
     def check(name: str, schema: Raw) -> None:
         if schema.get("type") == "object" and name not in free:
@@ -109,6 +109,7 @@ def test_schema_and_operator_take_the_same_names() -> None:
     assert list(unreserved["properties"]) == [*naming.RESERVED_KEYS, *naming.QUEUES]
     assert list(unreserved["patternProperties"]) == [f"^{re.escape(prefix)}" for prefix in naming.RESERVED_PREFIXES]
     assert list(SCHEMA["definitions"]["labelKeys"]["patternProperties"]) == [QUALIFIED_NAME]
+    assert SCHEMA["definitions"]["labelKey"]["pattern"] == QUALIFIED_NAME
     assert SCHEMA["definitions"]["labelValue"]["pattern"] == LABEL_VALUE
     own = render()["ServiceAccount", "system", OPERATOR]["metadata"]["labels"]
     assert SCHEMA["definitions"]["keysOfTheChart"]["properties"].keys() == own.keys()
@@ -116,6 +117,14 @@ def test_schema_and_operator_take_the_same_names() -> None:
     assert tuple(variable["not"]["enum"]) == RESERVED_ENV
     shares = SCHEMA["properties"]["ascend"]["properties"]["virtualDevices"]["properties"]
     assert tuple(shares) == VIRTUAL_DEVICES
+
+
+def test_the_memory_in_the_comment_is_what_was_measured() -> None:
+    (gigabytes,) = re.findall(r"all of it: ([\d.]+) GB", (CHART / "values.yaml").read_text())
+    measured = re.findall(
+        r"peak memory, BERT-Base, MB *\| *\d+ \| *(\d+)", (PROJECT / "trainer_image/README.md").read_text()
+    )
+    assert {float(megabytes) for megabytes in measured} == {1000 * float(gigabytes)}
 
 
 OLD_NAMES = {"image.pullSecrets"}

@@ -1,6 +1,7 @@
 """The page of day 0: its manifest fits the samples and the chart, and it speaks of reasons that there are."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -9,7 +10,7 @@ from bertfinetune_operator.settings import TRAINER_POD_SECURITY_CONTEXT
 from bertfinetune_operator.status import PHASES
 from lab.cluster.layout import PROJECT
 from lab.images.shipped import version
-from support.helm import CHART
+from support.helm import CHART, helm
 from support.runs import sample
 
 TEXT = (PROJECT / "operator/docs/ascend-cluster.md").read_text()
@@ -33,6 +34,33 @@ def test_the_loader_is_the_trainer_s_user_and_image() -> None:
     assert mounted == {f"/claims/{name}": name for name in CLAIMS} | {"/tmp": "tmp"}
 
 
+def test_the_loader_s_comments_are_fields_of_a_pod() -> None:
+    """For nodes that are tainted, and for a registry with credentials."""
+    manifest = (CHART / "files/claims/claims.yaml").read_text()
+    commented = re.findall(r"^  # (\w+: \[.*)$", manifest, re.MULTILINE)
+    fields = yaml.safe_load("\n".join(commented))
+    assert fields == {
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "imagePullSecrets": [{"name": "registry"}],
+    }
+
+
+def test_the_values_of_the_page_are_the_chart_s(tmp_path: Path) -> None:
+    (values,) = re.findall(r"^```yaml\n(# values-ascend.yaml\n.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    file = tmp_path / "values.yaml"
+    file.write_text(values)
+    done = helm("template", "op", CHART, f"--values={file}")
+    assert done.returncode == 0, done.stderr
+    assert '"[{\\"key\\":\\"dedicated\\",\\"operator\\":\\"Exists\\"}]"' in done.stdout
+    assert re.search(r"trainer-cpu:\S+ # .*arm64", values)
+
+
+def test_images_are_pushed_as_on_the_page_for_clusters_without_internet() -> None:
+    push = [line for line in TEXT.splitlines() if "skopeo copy" in line]
+    assert len(push) == 1
+    assert push[0] in (PROJECT / "operator/docs/air-gap.md").read_text()
+
+
 def test_the_page_names_the_sizes_of_the_manifest() -> None:
     claims = [raw for raw in MANIFEST if raw["metadata"]["name"] in CLAIMS]
     for claim in claims:
@@ -43,6 +71,7 @@ def test_what_a_forgotten_step_looks_like_is_what_the_operator_says() -> None:
     table = TEXT.partition("## What it looks like when a step was forgotten")[2].partition("\n## ")[0]
     said = [row.split(" | ")[1] for row in table.splitlines() if row.startswith("| ")][2:]
     assert len(said) > 15
+    assert any("untolerated taint" in cell for cell in said)
     reasons = {word for cell in said for word in re.findall(r"`([A-Z][A-Za-z]+)`", cell)}
     known = set(re.findall(r"`([A-Z][A-Za-z]+)`", (PROJECT / "operator/docs/troubleshooting.md").read_text()))
     assert reasons <= known

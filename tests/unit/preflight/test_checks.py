@@ -18,12 +18,14 @@ READY: dict[str, Any] = yaml.safe_load((HERE / "mindcluster.yaml").read_text())
 BARE: dict[str, Any] = {key: [] for key in READY} | {"version": "v1.34.4", "own_crd": READY["own_crd"], "namespace": ""}
 TAKEN: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "taken_away.yaml").read_text())
 VARIABLES = "workloads 3 spec template spec containers 0 env"
+TAINTS = "nodes 0 spec taints"
+TOLERATIONS = "SETTING TRAINER_TOLERATIONS_ASCEND910"
 ARGUMENTS = "workloads 0 spec template spec containers 0 args"
 LEVEL = "namespaces 0 metadata labels pod-security.kubernetes.io/enforce"
 
 SHARES = {"huawei.com/Ascend910-2c": "4"}
 
-CONSEQUENCES = {"cards": {"model of cards", "driver"}, "namespace": {"Pod Security", "claims"}}
+CONSEQUENCES = {"cards": {"model of cards", "driver", "placement"}, "namespace": {"Pod Security", "claims"}}
 """Checks that cannot say more without this one."""
 ALWAYS_LOOKED_AT = {"device files", "trainer's image"}
 
@@ -89,6 +91,14 @@ def test_a_row_that_is_not_ok_has_a_remedy_and_another_has_none() -> None:
         ({"nodes 0 status allocatable": SHARES, "nodes 0 status capacity": SHARES}, "cards", "ok"),
         ({"nodes 0 status allocatable": {"huawei.com/Ascend910B": "8"}}, "cards", "FAIL"),
         ({"SETTING WATCH_NAMESPACES": ""}, "namespace", "ok"),
+        ({TAINTS: [{"key": "a", "effect": "PreferNoSchedule"}]}, "placement", "ok"),
+        ({TAINTS: [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]}, "placement", "ok"),
+        ({TAINTS: [{"key": "dedicated", "effect": "NoExecute"}]}, "placement", "ok"),
+        ({TOLERATIONS: '[{"operator": "Exists"}]'}, "placement", "ok"),
+        ({TOLERATIONS: '[{"key": "dedicated", "value": "ascend", "effect": "NoSchedule"}]'}, "placement", "ok"),
+        ({TOLERATIONS: '[{"key": "dedicated", "value": "others"}]'}, "placement", "FAIL"),
+        ({TOLERATIONS: '[{"key": "dedicated", "operator": "Exists", "effect": "NoExecute"}]'}, "placement", "FAIL"),
+        ({TOLERATIONS: "", "SETTING TRAINER_NODE_SELECTOR_ASCEND910": "", TAINTS: []}, "placement", "ok"),
         ({"version": "v1.34.4-eks-1a2b3c"}, "Kubernetes", "ok"),
     ],
 )  # fmt: skip
