@@ -1066,6 +1066,14 @@ STANDSTILL = {
         report("Evaluating") | {"evalBatches": 8},
         wake="03:20:00",
     ),
+    "long in an evaluation of an older trainer, which counts no batches": Case(
+        {"phase": "Running", "reason": "Evaluating"},
+        ACTIVE,
+        TRAINS,
+        BEGUN | moved(0, "Evaluating", evaluationBatches=None),
+        STALLS,
+        {key: value for key, value in report("Evaluating").items() if key != "evalBatches"},
+    ),
     "back from an evaluation of an older trainer, which counts no batches": Case(
         {"phase": "Running", "reason": "Training"},
         ACTIVE,
