@@ -118,7 +118,7 @@ hanging = joins("hanging", TWO_CARDS | ACCEPT | PATIENT, hangs, turn=FIRST)
 
 def test_a_run_that_hangs_is_stopped_and_goes_on_from_its_checkpoint(hanging: Ended) -> None:
     status = hanging.status
-    assert (status["phase"], status["retries"], status["interruptions"]) == ("Succeeded", 0, 1), status
+    assert (status["phase"], status["retries"], status["stalls"]) == ("Succeeded", 0, 1), status
     assert status["lastFailure"]["class"] == "Stalled"
     assert "stalledDeadlineSeconds=60, at step " in status["lastFailure"]["message"]
     assert status["podName"] != hanging.earlier["podName"]
@@ -132,7 +132,7 @@ frozen = joins(
 
 def test_a_run_without_any_sign_of_life_is_stopped_and_goes_on_from_its_checkpoint(frozen: Ended) -> None:
     status = frozen.status
-    assert (status["phase"], status["retries"], status["interruptions"]) == ("Succeeded", 0, 1), status
+    assert (status["phase"], status["retries"], status["stalls"]) == ("Succeeded", 0, 1), status
     message = status["lastFailure"]["message"]
     assert message.startswith("no answer and no line in its log within stalledDeadlineSeconds=60, after step ")
     assert "resuming" in frozen.log()

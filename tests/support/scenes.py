@@ -1091,7 +1091,7 @@ STANDSTILL = {
             "phase": "Retrying",
             "reason": "Stalled",
             "retries": 0,
-            "interruptions": 1,
+            "stalls": 1,
             "nextAttemptTime": "2026-01-02T03:10:10Z",
             "lastFailure": {
                 "pod": "pod-1",
@@ -1115,27 +1115,27 @@ STANDSTILL = {
         [{"state": RUNNING, "deletionTimestamp": "2026-01-02T03:12:00Z"}],
         BEGUN
         | moved(0)
-        | {"phase": "Retrying", "reason": "Stalled", "interruptions": 1, "nextAttemptTime": "2026-01-02T03:10:10Z"},
+        | {"phase": "Retrying", "reason": "Stalled", "stalls": 1, "nextAttemptTime": "2026-01-02T03:10:10Z"},
         STALLS,
         report("Training"),
         delete=(JOB,),
         wake="03:10:10",
     ),
     "stalled for the fourth time": Case(
-        {"phase": "Retrying", "reason": "Stalled", "retries": 1, "interruptions": 4},
+        {"phase": "Retrying", "reason": "Stalled", "retries": 1, "stalls": 4},
         ACTIVE,
         TRAINS,
-        BEGUN | moved(0) | {"interruptions": 3},
+        BEGUN | moved(0) | {"stalls": 3},
         STALLS,
         report("Training"),
         answers={LOG: ""},
         wake="03:10:10",
     ),
     "stalled again and again": Case(
-        {"phase": "Failed", "reason": "Stalled", "retries": 3, "interruptions": 7, "lastMovement": None},
+        {"phase": "Failed", "reason": "Stalled", "retries": 3, "stalls": 7, "lastMovement": None},
         ACTIVE,
         TRAINS,
-        BEGUN | moved(0) | {"interruptions": 6, "retries": 3},
+        BEGUN | moved(0) | {"stalls": 6, "retries": 3},
         STALLS,
         report("Training"),
         answers={LOG: ""},
@@ -1158,7 +1158,7 @@ STANDSTILL = {
             "phase": "Retrying",
             "reason": "Stalled",
             "retries": 0,
-            "interruptions": 1,
+            "stalls": 1,
             "lastFailure": {
                 "pod": "pod-1",
                 "node": "node-a",
@@ -1223,6 +1223,13 @@ STANDSTILL = {
     ),
 }
 
+OUT_OF_MEMORY = BEGUN | {
+    "nodeName": "node-a",
+    "retries": 1,
+    "gradientAccumulationSteps": 2,
+    "lastFailure": {"pod": "pod-1", "class": "OOMKilled", "message": "out of memory"},
+}
+
 VANISHED = {
     "its pod was deleted by force": Case(
         {
@@ -1242,6 +1249,25 @@ VANISHED = {
         [{"condition": FAILED}],
         status=BEGUN | {"interruptions": 3},
         spec={"backoffLimit": 0},
+    ),
+    "its pod was deleted by force after three stalls": Case(
+        {"phase": "Retrying", "reason": "Interrupted", "retries": 0, "stalls": 3, "interruptions": 1},
+        [{"condition": FAILED}],
+        status=BEGUN | {"stalls": 3},
+        wake="03:12:10",
+    ),
+    "the next attempt's pod has no name yet": Case(
+        {"phase": "Retrying", "attempt": 1, "podName": None, "nodeName": None},
+        [{"condition": FAILED}, {"attempt": 1, "started": "2026-01-02T03:09:55Z"}],
+        status=OUT_OF_MEMORY,
+        wake="03:10:05",
+    ),
+    "the next attempt's pod was deleted by force before its name was written": Case(
+        {"phase": "Retrying", "reason": "Unknown", "retries": 2, "gradientAccumulationSteps": 2},
+        [{"condition": FAILED}, {"attempt": 1, "condition": FAILED}],
+        status=OUT_OF_MEMORY,
+        spec={"onOOM": "Accumulate"},
+        wake="03:09:20",
     ),
     "its pod had bad data and is gone": Case(
         {"phase": "Failed", "reason": "Unknown", "interruptions": None},

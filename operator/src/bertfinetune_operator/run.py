@@ -71,6 +71,11 @@ class Run:
         return self.pods[-1] if self.pods else None
 
     @property
+    def pod_name(self) -> str | None:
+        """The name recorded of the present attempt's newest pod, which may be gone."""
+        return self.status.pod_name if self.attempt == self.status.attempt else None
+
+    @property
     def progress(self) -> ProgressView | None:
         """What the present attempt's newest pod reports."""
         is_present = self.next_attempt_time is None and self.pods and self.pods[-1] == self.observed.pods[-1]
