@@ -520,6 +520,12 @@ RETRIES = {
         **failed(ended(137, reason="OOMKilled")),
         wake="03:09:10",
     ),
+    "out of memory, its peak was told": Case(
+        {"phase": "Failed", "message": f"pod pod-1 on node-a exited 137: {NEEDED_MORE}; last seen at 3.96Gi"},
+        **failed(ended(137, reason="OOMKilled")),
+        spec={"backoffLimit": 0},
+        report=report("Training") | {"peakMemoryBytes": 4252017623},
+    ),
     "out of memory, and that is the end": Case(
         {
             "phase": "Failed",

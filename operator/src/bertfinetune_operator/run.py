@@ -105,11 +105,14 @@ class Run:
 
     @property
     def failure(self) -> Failure | None:
-        """Its failure, with the end of its log where that is known."""
+        """Its failure, with the end of its log where that is known, and with the last that it told of its memory."""
         if self.failed is None or self.failed.failure is None:
             return None
+        failure, message = self.failed.failure, self.failed.failure.message
+        if failure.class_ == "OOMKilled" and self.failed == self.pod and self.progress and self.progress.peak_memory:
+            message += f"; last seen at {self.progress.peak_memory / 2**30:.2f}Gi"
         log_tail = self.observed.answers.get(log_of(self.failed)) or None
-        return self.failed.failure.model_copy(update={"log_tail": log_tail})
+        return failure.model_copy(update={"log_tail": log_tail, "message": message})
 
     @property
     def result(self) -> Result | None:
