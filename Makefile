@@ -69,7 +69,7 @@ kubectl: ## run kubectl on that cluster: make kubectl ARGS="get bft -A"
 .PHONY: check lint fmt test test-graph test-api test-versions test-node test-pages test-release
 check: setup-dev setup-trainer ## linters, types and unit tests: less than two minutes; no cluster, no TensorFlow graph, no network
 	@rm -rf $(RESULTS)
-	@tests/lab/setup/lint.sh $(DEV) $(TRAINER)
+	@tests/lab/setup/lint.sh $(DEV) $(TRAINER) $(RESULTS)
 	@$(DEV_PYTHON) -m pytest $(call result,check) --numprocesses=2 $(if $(HELMS_BUILT),,--ignore=tests/unit/chart) tests/unit
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini $(call result,check-trainer) --numprocesses=2 tests/unit/trainer
 	@echo "make check: linters, types and unit tests passed$(if $(HELMS_BUILT),,; tests/unit/chart waits for Helm, which make test builds)"
