@@ -98,7 +98,7 @@ test-versions: setup-api ## the same but for alerts, on the oldest and on the ne
 	@for version in $(VERSIONS); do \
 	  tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/kubernetes-$$version kubernetes-$$version; \
 	  echo "==> Kubernetes $$version"; \
-	  BERTFINETUNE_KUBERNETES=$(BUILD)/kubernetes-$$version $(CLUSTER_PYTHON) -m pytest $(or $(TESTS),--ignore=tests/api/monitoring tests/api); \
+	  BERTFINETUNE_KUBERNETES=$(BUILD)/kubernetes-$$version BERTFINETUNE_KUBERNETES_VERSION=$$version $(CLUSTER_PYTHON) -m pytest $(or $(TESTS),--ignore=tests/api/monitoring tests/api); \
 	done
 	@echo "make test-versions: passed on Kubernetes $(VERSIONS)"
 

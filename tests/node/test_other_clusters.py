@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.injector import NATIVE
 from node.season import ACCEPT, CPU, FIRST, ONE_EPOCH, SHORT, Ended, Run, joins
 
 pytestmark = pytest.mark.timeout(1800)
@@ -42,6 +43,17 @@ def test_a_sidecar_that_goes_on_holds_neither_the_run_nor_its_pod(sidecar: Ended
     assert sidecar.status["result"]["steps"] == 11
     assert (sidecar_bad.status["phase"], sidecar_bad.status["reason"]) == ("Failed", "BadData"), sidecar_bad.status
     assert "/data/train.tsv, line 3" in sidecar_bad.status["message"]
+
+
+sidecar_native = joins(NATIVE, CPU | ACCEPT | {"training": SHORT})
+
+
+def test_a_sidecar_of_kubernetes_own_kind_ends_with_the_trainer_and_the_job_stays(sidecar_native: Ended) -> None:
+    assert (sidecar_native.status["phase"], sidecar_native.status["retries"]) == ("Succeeded", 0), sidecar_native.status
+    (sidecar,) = sidecar_native.pod()["spec"]["initContainers"]
+    assert sidecar["restartPolicy"] == "Always"
+    (job,) = sidecar_native.run.children("jobs")
+    assert job["status"]["succeeded"] == 1
 
 
 def is_deleted_by_force(run: Run) -> Ended:
