@@ -69,7 +69,7 @@ kubectl: ## run kubectl on that cluster: make kubectl ARGS="get bft -A"
 .PHONY: check lint fmt test test-graph test-api test-versions test-node test-pages test-release
 check: setup-dev setup-trainer ## linters, types and unit tests: less than two minutes; no cluster, no TensorFlow graph, no network
 	@rm -rf $(RESULTS)
-	@tests/lab/setup/lint.sh $(DEV) $(TRAINER)
+	@tests/lab/setup/lint.sh $(DEV) $(TRAINER) $(RESULTS)
 	@$(DEV_PYTHON) -m pytest $(call result,check) --numprocesses=2 $(if $(HELMS_BUILT),,--ignore=tests/unit/chart) tests/unit
 	@$(TRAINER_PYTHON) -m pytest -c tests/pytest-py37.ini $(call result,check-trainer) --numprocesses=2 tests/unit/trainer
 	@echo "make check: linters, types and unit tests passed$(if $(HELMS_BUILT),,; tests/unit/chart waits for Helm, which make test builds)"
@@ -98,7 +98,7 @@ test-versions: setup-api ## the same but for alerts, on the oldest and on the ne
 	@for version in $(VERSIONS); do \
 	  tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/kubernetes-$$version kubernetes-$$version; \
 	  echo "==> Kubernetes $$version"; \
-	  BERTFINETUNE_KUBERNETES=$(BUILD)/kubernetes-$$version $(CLUSTER_PYTHON) -m pytest $(or $(TESTS),--ignore=tests/api/monitoring tests/api); \
+	  BERTFINETUNE_KUBERNETES=$(BUILD)/kubernetes-$$version BERTFINETUNE_KUBERNETES_VERSION=$$version $(CLUSTER_PYTHON) -m pytest $(or $(TESTS),--ignore=tests/api/monitoring tests/api); \
 	done
 	@echo "make test-versions: passed on Kubernetes $(VERSIONS)"
 

@@ -1,4 +1,7 @@
-"""``python -m lab.durations FOLDER``: how long each tier took, and the slowest tests, from pytest's JUnit files."""
+"""``python -m lab.durations FOLDER``: how long each tier took, and the slowest tests, from pytest's JUnit files.
+
+NAME.seconds is what took so long without being pytest: the linters.
+"""
 
 import sys
 import xml.etree.ElementTree as ET
@@ -10,7 +13,7 @@ SLOWEST = 10
 
 
 class Suite(NamedTuple):
-    """One run of pytest."""
+    """One run of pytest, or of something else that has no tests."""
 
     name: str
     seconds: float
@@ -20,7 +23,9 @@ class Suite(NamedTuple):
 
 
 def read(file: Path) -> Suite:
-    """A file that ``pytest --junitxml`` wrote; its name is the suite's."""
+    """A file that ``pytest --junitxml`` wrote, or one with nothing but seconds; its name is the suite's."""
+    if file.suffix == ".seconds":
+        return Suite(file.stem, float(file.read_text()), {})
     suite = ET.parse(file).getroot().find("testsuite")  # noqa: S314 - our own file
     assert suite is not None
     tests = {f"{case.get('classname')}::{case.get('name')}": float(case.get("time", 0)) for case in suite}
@@ -41,4 +46,4 @@ def table(suites: Iterable[Suite]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(read(file) for file in sorted(Path(sys.argv[1]).glob("*.xml"), key=lambda file: file.stat().st_mtime)))
+    print(table(read(file) for file in sorted(Path(sys.argv[1]).iterdir(), key=lambda file: file.stat().st_mtime)))

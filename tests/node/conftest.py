@@ -22,7 +22,7 @@ from lab.demo.mrpc import HEADER, SAMPLE
 from lab.demo.target import Target
 from lab.operator.installed import Kubectl, until_it_may_own
 from node import pairs
-from node.injector import injecting
+from node.injector import NATIVE, injecting
 from node.main_path import is_watched
 from node.monitoring.watchers import Watchers, watching
 from node.season import (
@@ -83,7 +83,7 @@ def stage(installed: Target, kubectl: Kubectl, tmp_path_factory: pytest.TempPath
     with ExitStack() as closing:
         site = closing.enter_context(support.website(NODE_IP, 0, website))
         private = closing.enter_context(support.website(NODE_IP, 0, website, authority))
-        closing.enter_context(injecting(installed.kubectl, NAMESPACE, ["sidecar", "sidecar-bad"]))
+        closing.enter_context(injecting(installed.kubectl, NAMESPACE, ["sidecar", "sidecar-bad", NATIVE]))
         yield Stage(installed, f"http://{site}/MRPC.tar.gz", f"https://{private}/MRPC.tar.gz", sha256, closing)
 
 

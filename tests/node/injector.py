@@ -1,4 +1,4 @@
-"""A mutating webhook that puts an ordinary container beside the trainer, as Istio's and Vault's injectors do."""
+"""A mutating webhook that puts a container beside the trainer, as Istio's and Vault's injectors do."""
 
 import base64
 import json
@@ -14,6 +14,9 @@ import trustme
 from lab.cluster.kubectl import Kubectl
 
 NAME = "sidecar-injector"
+NATIVE = "sidecar-native"
+"""The run whose sidecar is of Kubernetes' own kind; those of the others are ordinary containers."""
+UNTIL_ASKED = 'trap "exit 0" TERM; sleep infinity & wait'
 
 
 def injection(pod: dict[str, Any]) -> list[dict[str, Any]]:
@@ -25,7 +28,10 @@ def injection(pod: dict[str, Any]) -> list[dict[str, Any]]:
         "command": ["sleep", "infinity"],
         "securityContext": trainer["securityContext"],
     }
-    return [{"op": "add", "path": "/spec/containers/-", "value": sidecar}]
+    if pod["metadata"]["labels"]["app.kubernetes.io/instance"] != NATIVE:
+        return [{"op": "add", "path": "/spec/containers/-", "value": sidecar}]
+    native = sidecar | {"command": ["sh", "-c", UNTIL_ASKED], "restartPolicy": "Always"}
+    return [{"op": "add", "path": "/spec/initContainers", "value": [native]}]
 
 
 class _Handler(BaseHTTPRequestHandler):

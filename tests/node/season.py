@@ -219,6 +219,8 @@ class Stage:
         self.target, self.closing = target, closing
         self.website, self.private_website, self.sha256 = website, private_website, sha256
         self.over = threading.Event()
+        self.plays: dict[str, Future[Any]] = {}
+        """What each run's play returns, by the run's name; one that began earlier may be waited for."""
         self.objects = Latest(self._list)
 
     def _list(self) -> dict[str, Any]:
@@ -232,7 +234,8 @@ class Season:
     def __init__(self, stage: Stage, parts: Sequence[Part]) -> None:
         self.stage = stage
         self._pool = ThreadPoolExecutor(AT_A_TIME)
-        self._plays: dict[str, Future[Any]] = {part.name: self._pool.submit(self._perform, part) for part in parts}
+        for part in parts:
+            stage.plays[part.name] = self._pool.submit(self._perform, part)
 
     def _perform(self, part: Part) -> Any:
         run = Run(self.stage, part.name)
@@ -248,11 +251,11 @@ class Season:
 
     def result(self, part: Part) -> Any:
         """What its play returns, once it does; its error where it failed."""
-        return self._plays[part.name].result()
+        return self.stage.plays[part.name].result()
 
     def wait_for_all(self) -> None:
         """Until no play goes on, however each has ended."""
-        wait(self._plays.values())
+        wait(self.stage.plays.values())
 
     def close(self) -> None:
         """Stop waiting for anything, and delete the runs; Kubernetes then takes its time for the namespace."""

@@ -520,6 +520,12 @@ RETRIES = {
         **failed(ended(137, reason="OOMKilled")),
         wake="03:09:10",
     ),
+    "out of memory, its peak was told": Case(
+        {"phase": "Failed", "message": f"pod pod-1 on node-a exited 137: {NEEDED_MORE}; last seen at 3.96Gi"},
+        **failed(ended(137, reason="OOMKilled")),
+        spec={"backoffLimit": 0},
+        report=report("Training") | {"peakMemoryBytes": 4252017623},
+    ),
     "out of memory, and that is the end": Case(
         {
             "phase": "Failed",
@@ -1066,6 +1072,14 @@ STANDSTILL = {
         report("Evaluating") | {"evalBatches": 8},
         wake="03:20:00",
     ),
+    "long in an evaluation of an older trainer, which counts no batches": Case(
+        {"phase": "Running", "reason": "Evaluating"},
+        ACTIVE,
+        TRAINS,
+        BEGUN | moved(0, "Evaluating", evaluationBatches=None),
+        STALLS,
+        {key: value for key, value in report("Evaluating").items() if key != "evalBatches"},
+    ),
     "back from an evaluation of an older trainer, which counts no batches": Case(
         {"phase": "Running", "reason": "Training"},
         ACTIVE,
@@ -1083,7 +1097,7 @@ STANDSTILL = {
             "phase": "Retrying",
             "reason": "Stalled",
             "retries": 0,
-            "interruptions": 1,
+            "stalls": 1,
             "nextAttemptTime": "2026-01-02T03:10:10Z",
             "lastFailure": {
                 "pod": "pod-1",
@@ -1107,27 +1121,27 @@ STANDSTILL = {
         [{"state": RUNNING, "deletionTimestamp": "2026-01-02T03:12:00Z"}],
         BEGUN
         | moved(0)
-        | {"phase": "Retrying", "reason": "Stalled", "interruptions": 1, "nextAttemptTime": "2026-01-02T03:10:10Z"},
+        | {"phase": "Retrying", "reason": "Stalled", "stalls": 1, "nextAttemptTime": "2026-01-02T03:10:10Z"},
         STALLS,
         report("Training"),
         delete=(JOB,),
         wake="03:10:10",
     ),
     "stalled for the fourth time": Case(
-        {"phase": "Retrying", "reason": "Stalled", "retries": 1, "interruptions": 4},
+        {"phase": "Retrying", "reason": "Stalled", "retries": 1, "stalls": 4},
         ACTIVE,
         TRAINS,
-        BEGUN | moved(0) | {"interruptions": 3},
+        BEGUN | moved(0) | {"stalls": 3},
         STALLS,
         report("Training"),
         answers={LOG: ""},
         wake="03:10:10",
     ),
     "stalled again and again": Case(
-        {"phase": "Failed", "reason": "Stalled", "retries": 3, "interruptions": 7, "lastMovement": None},
+        {"phase": "Failed", "reason": "Stalled", "retries": 3, "stalls": 7, "lastMovement": None},
         ACTIVE,
         TRAINS,
-        BEGUN | moved(0) | {"interruptions": 6, "retries": 3},
+        BEGUN | moved(0) | {"stalls": 6, "retries": 3},
         STALLS,
         report("Training"),
         answers={LOG: ""},
@@ -1150,7 +1164,7 @@ STANDSTILL = {
             "phase": "Retrying",
             "reason": "Stalled",
             "retries": 0,
-            "interruptions": 1,
+            "stalls": 1,
             "lastFailure": {
                 "pod": "pod-1",
                 "node": "node-a",
@@ -1215,6 +1229,13 @@ STANDSTILL = {
     ),
 }
 
+OUT_OF_MEMORY = BEGUN | {
+    "nodeName": "node-a",
+    "retries": 1,
+    "gradientAccumulationSteps": 2,
+    "lastFailure": {"pod": "pod-1", "class": "OOMKilled", "message": "out of memory"},
+}
+
 VANISHED = {
     "its pod was deleted by force": Case(
         {
@@ -1234,6 +1255,25 @@ VANISHED = {
         [{"condition": FAILED}],
         status=BEGUN | {"interruptions": 3},
         spec={"backoffLimit": 0},
+    ),
+    "its pod was deleted by force after three stalls": Case(
+        {"phase": "Retrying", "reason": "Interrupted", "retries": 0, "stalls": 3, "interruptions": 1},
+        [{"condition": FAILED}],
+        status=BEGUN | {"stalls": 3},
+        wake="03:12:10",
+    ),
+    "the next attempt's pod has no name yet": Case(
+        {"phase": "Retrying", "attempt": 1, "podName": None, "nodeName": None},
+        [{"condition": FAILED}, {"attempt": 1, "started": "2026-01-02T03:09:55Z"}],
+        status=OUT_OF_MEMORY,
+        wake="03:10:05",
+    ),
+    "the next attempt's pod was deleted by force before its name was written": Case(
+        {"phase": "Retrying", "reason": "Unknown", "retries": 2, "gradientAccumulationSteps": 2},
+        [{"condition": FAILED}, {"attempt": 1, "condition": FAILED}],
+        status=OUT_OF_MEMORY,
+        spec={"onOOM": "Accumulate"},
+        wake="03:09:20",
     ),
     "its pod had bad data and is gone": Case(
         {"phase": "Failed", "reason": "Unknown", "interruptions": None},

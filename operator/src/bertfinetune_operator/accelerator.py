@@ -3,9 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-VENDOR = "huawei.com/"
-"""Domain of the resources of Huawei's device plugin, which also sets ASCEND_VISIBLE_DEVICES in the container."""
-
 VIRTUAL_DEVICES = ("2c", "4c", "8c", "16c")
 """Shares of a card that the device plugin offers as static vNPUs, by AI cores: templates vir02 to vir16."""
 

@@ -299,9 +299,10 @@ class BertFinetuneSpec(Model):
     """Longest time an attempt may hold cards or wait for them without starting, in seconds; time in Kueue's queue does
     not count. Default: none."""
     stalled_deadline_seconds: Annotated[int | None, Field(ge=60, le=MAX_SECONDS)] = None
-    """Longest time without a training step or an evaluation batch, in seconds. A run that stalls for longer is stopped
-    and goes on from its checkpoint; the first three times do not count as retries. It rules from the first step on;
-    until then pendingDeadlineSeconds does. Default: none."""
+    """Longest time without a training step or an evaluation batch, in seconds: more than the longest step, checkpoint
+    or compilation of the evaluation takes. A run that stalls for longer is stopped and goes on from its checkpoint; the
+    first three times do not count as retries. It rules from the first step on; until then pendingDeadlineSeconds does.
+    Default: none."""
     ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=MAX_SECONDS)] = None
     """Seconds after the end until Jobs and pods are deleted; the object stays. Default: the operator's setting, else
     none, they are kept."""

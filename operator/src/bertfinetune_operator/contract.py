@@ -125,10 +125,11 @@ BACKENDS = ("cpu", "npu", "npu-simulated")
 
 # Progress: the JSON of GET /progress. loss, msPerStep, etaSeconds and collapsed are null until they are known; loss is
 # known from the process's first step on. evalBatches counts the process's evaluation batches.
+# peakMemoryBytes is that of the container, page cache included; outside of one it is that of the process.
 PROGRESS_PHASES = ("Preparing", "Training", "Evaluating", "Finished")
 PROGRESS_KEYS = (
     *("phase", "step", "totalSteps", "percent", "etaSeconds", "loss", "msPerStep", "epoch", "collapsed"),
-    "evalBatches",
+    *("evalBatches", "peakMemoryBytes"),
 )
 
 # Prometheus series of the trainer; each carries the label backend.

@@ -53,6 +53,7 @@ READ_WHEN_FINISHED: Mapping[str, Wanted] = {
         "result": dict.fromkeys(("collapsed", "accuracy", "f1", "matthews", "durationSeconds", "seed"), WHOLE),
         "trials": WHOLE,
         "retries": WHOLE,
+        "gradientAccumulationSteps": WHOLE,
     },
 }
 """What is still read of an object that has finished: most objects have, and there may be ten thousand of them."""

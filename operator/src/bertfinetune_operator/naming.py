@@ -21,12 +21,19 @@ QUEUES = (KUEUE_QUEUE, VOLCANO_QUEUE)
 """By which a Job or pod names its queue: spec.scheduling.queue becomes one of them."""
 VOLCANO_GROUP_SIZE = "scheduling.volcano.sh/group-min-member"
 
-RESERVED_PREFIXES = (f"{contract.GROUP}/", "batch.kubernetes.io/")
+VENDOR = "huawei.com/"
+"""Domain of the resources of Huawei's device plugin, which also sets ASCEND_VISIBLE_DEVICES in the container."""
+
+RESERVED_PREFIXES = (f"{contract.GROUP}/", "batch.kubernetes.io/", VENDOR)
 RESERVED_KEYS = (
     *(LABEL_NAME, LABEL_MANAGED_BY, LABEL_INSTANCE, "controller-uid", "job-name"),
-    *(POD_GROUP, VOLCANO_GROUP_SIZE),
+    *(POD_GROUP, VOLCANO_GROUP_SIZE, "predicate-time"),
 )
-"""Labels and annotations of a Job or its pods that are the operator's, the Job controller's or Volcano's to set."""
+"""Labels and annotations of a Job or its pods that are the operator's, the Job controller's or a scheduler's to set.
+
+Where Volcano places pods, Huawei's device plugin gives each the cards that annotation huawei.com/Ascend910 names, to
+the pod with the lowest predicate-time first: a tenant who sets these takes the cards of others.
+"""
 
 CHILD_SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"
 

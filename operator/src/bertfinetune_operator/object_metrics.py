@@ -68,6 +68,9 @@ def _time(*path: str) -> Callable[[Object], Samples]:
     return lambda obj: [((), datetime.fromisoformat(time).timestamp())] if (time := read(obj)) else ()
 
 
+LOTS_RAISED = _at("status", "gradientAccumulationSteps")
+LOTS_GIVEN = _at("spec", "training", "gradientAccumulationSteps")
+
 KIND = {
     "task": TASK,
     "model": MODEL,
@@ -75,7 +78,7 @@ KIND = {
     "virtual_device": _at("spec", "accelerator", "virtualDevice"),
     "devices": DEVICES,
     "train_batch_size": _at("spec", "training", "trainBatchSize"),
-    "gradient_accumulation_steps": _at("spec", "training", "gradientAccumulationSteps"),
+    "gradient_accumulation_steps": lambda obj: LOTS_RAISED(obj) or LOTS_GIVEN(obj),
     "max_seq_length": _at("spec", "training", "maxSeqLength"),
     "cpu": _at("spec", "trainer", "resources", "limits", "cpu"),
 }

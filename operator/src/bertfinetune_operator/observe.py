@@ -141,6 +141,8 @@ class ProgressView:
     """Whether the process has done its first step or evaluation batch: until then a card compiles the graph."""
     evaluation_batches: int | None = None
     """Evaluation batches of the process; a trainer of 0.2.0 does not tell."""
+    peak_memory: int | None = field(default=None, compare=False)
+    """Most memory that its container has used, in bytes; a trainer of 0.2.0 does not tell."""
     heard_at: datetime | None = field(default=None, compare=False)
     """When the trainer last said so."""
 
@@ -347,7 +349,8 @@ def view_progress(report: Object) -> ProgressView | None:
         phase = report["phase"] if report["phase"] in contract.PROGRESS_PHASES else "Preparing"
         batches = int64(int(report["evalBatches"])) if "evalBatches" in report else None
         has_stepped = report.get("loss") is not None or bool(batches)  # a NaN is a loss, too
-        return ProgressView(phase, progress, has_stepped, batches)
+        peak = report.get("peakMemoryBytes")
+        return ProgressView(phase, progress, has_stepped, batches, None if peak is None else int(peak))
     except (KeyError, OverflowError, TypeError, ValueError):  # Python's JSON has an Infinity
         return None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from bertfinetune_operator import naming
-from bertfinetune_operator.accelerator import RESERVED_ENV, VENDOR
+from bertfinetune_operator.accelerator import RESERVED_ENV
 from bertfinetune_operator.model import DnsName, Model, cel, rules
 
 
@@ -84,8 +84,8 @@ Quantities = Annotated[
         max_length=16,
         json_schema_extra=rules(
             cel(
-                f"self.all(name, !name.startsWith('{VENDOR}'))",
-                f"cards are set by spec.accelerator.type: remove what begins with {VENDOR}",
+                f"self.all(name, !name.startsWith('{naming.VENDOR}'))",
+                f"cards are set by spec.accelerator.type: remove what begins with {naming.VENDOR}",
             )
         ),
     ),
@@ -131,8 +131,8 @@ METADATA_KEYS = rules(
         f"self.all(key, !(key in {list(naming.RESERVED_KEYS)}) && "
         + " && ".join(f"!key.startsWith('{prefix}')" for prefix in naming.RESERVED_PREFIXES)
         + ")",
-        f"set by the operator and by Kubernetes: remove {', '.join(naming.RESERVED_KEYS)} and what begins with "
-        f"{' or '.join(naming.RESERVED_PREFIXES)}",
+        f"set by the operator, by Kubernetes and by schedulers: remove {', '.join(naming.RESERVED_KEYS)} and what "
+        f"begins with {' or '.join(naming.RESERVED_PREFIXES)}",
     ),
     cel(
         f"self.all(key, !(key in {list(naming.QUEUES)}))",

@@ -71,6 +71,11 @@ class Run:
         return self.pods[-1] if self.pods else None
 
     @property
+    def pod_name(self) -> str | None:
+        """The name recorded of the present attempt's newest pod, which may be gone."""
+        return self.status.pod_name if self.attempt == self.status.attempt else None
+
+    @property
     def progress(self) -> ProgressView | None:
         """What the present attempt's newest pod reports."""
         is_present = self.next_attempt_time is None and self.pods and self.pods[-1] == self.observed.pods[-1]
@@ -100,11 +105,14 @@ class Run:
 
     @property
     def failure(self) -> Failure | None:
-        """Its failure, with the end of its log where that is known."""
+        """Its failure, with the end of its log where that is known, and with the last that it told of its memory."""
         if self.failed is None or self.failed.failure is None:
             return None
+        failure, message = self.failed.failure, self.failed.failure.message
+        if failure.class_ == "OOMKilled" and self.failed == self.pod and self.progress and self.progress.peak_memory:
+            message += f"; last seen at {self.progress.peak_memory / 2**30:.2f}Gi"
         log_tail = self.observed.answers.get(log_of(self.failed)) or None
-        return self.failed.failure.model_copy(update={"log_tail": log_tail})
+        return failure.model_copy(update={"log_tail": log_tail, "message": message})
 
     @property
     def result(self) -> Result | None:

@@ -54,7 +54,9 @@ Labels = Json[dict[str, str]]
 
 def _not_reserved(chosen: dict[str, str]) -> dict[str, str]:
     for key in filter(naming.is_reserved, chosen):
-        raise ValueError(f"{key} is set by the operator, by Kubernetes or by a setting of its own: remove it")
+        raise ValueError(
+            f"{key} is set by the operator, by Kubernetes, by a scheduler or by a setting of its own: remove it"
+        )
     return chosen
 
 

@@ -187,9 +187,9 @@ class BertFinetuneStatus(Model):
     job_name: str | None = None
     """Name of the present attempt's Job."""
     pod_name: str | None = None
-    """Name of the newest pod."""
+    """Name of the present attempt's newest pod."""
     node_name: str | None = None
-    """Node of the newest pod."""
+    """Node of that pod."""
     output_folder: str | None = None
     """Folder of the present trial in the output volume, relative to its root; output.resumeFrom takes it."""
     start_time: datetime | None = None
@@ -207,7 +207,9 @@ class BertFinetuneStatus(Model):
     retries: int = 0
     """Failures that were tried again; backoffLimit is their limit. A disruption is none."""
     interruptions: Annotated[int | None, Field(ge=1)] = None
-    """Attempts that stalled, or whose pod was deleted by force; the first three are not among the retries."""
+    """Attempts whose pod was deleted by force; the first three are not among the retries."""
+    stalls: Annotated[int | None, Field(ge=1)] = None
+    """Attempts that stalled; the first three are not among the retries."""
     last_movement: Movement | None = None
     """What the trainer was last seen to do; only with stalledDeadlineSeconds, while it runs."""
     gradient_accumulation_steps: Annotated[int | None, Field(ge=2)] = None

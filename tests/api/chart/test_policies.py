@@ -91,6 +91,21 @@ def test_openshifts_ranges_are_kept_with_its_values_and_not_without(site: Site, 
     works(site, run, *site.chart, f"--values={CHART}/ci/openshift-values.yaml")
 
 
+@pytest.mark.parametrize("ruled", ["restricted-v2"], indirect=True)
+def test_a_user_and_a_group_of_openshifts_range_may_be_named(site: Site, kubectl: Kubectl) -> None:
+    """The chart's own are 65532, which is in no namespace's range."""
+    run, user = Run(kubectl, site.namespace), 1000670000
+    named = (
+        "podSecurityContext.runAsUser",
+        "trainer.podSecurityContext.runAsUser",
+        "trainer.podSecurityContext.fsGroup",
+    )
+    works(site, run, *site.chart, *(f"--set={value}={user}" for value in named))
+    assert {pod["spec"]["securityContext"]["runAsUser"] for pod in run.items("pods")} == {user}
+    trainer = json.loads(run.call("get", "pod", run.pod(), "--output=json"))
+    assert trainer["spec"]["securityContext"]["fsGroup"] == user
+
+
 @pytest.mark.parametrize("ruled", ["required-label"], indirect=True)
 def test_a_label_that_is_required_can_be_given_by_the_site_and_by_a_run(
     site: Site, kubectl: Kubectl, kubeconfig: str, tmp_path: Path

@@ -320,12 +320,14 @@ CASES = [
     Case(
         "the Job controller's label",
         label(**{"batch.kubernetes.io/job-name": "a"}),
-        "set by the operator and by Kubern",
+        "set by the operator, by Kubern",
     ),
-    Case("the Job controller's old label", label(**{"controller-uid": "a"}), "set by the operator and by Kubernetes"),
+    Case("the Job controller's old label", label(**{"controller-uid": "a"}), "set by the operator, by Kubernetes"),
     Case(
-        "Volcano's group", annotation("scheduling.k8s.io/group-name"), "set by the operator and by Kubernetes: remove"
+        "Volcano's group", annotation("scheduling.k8s.io/group-name"), "set by the operator, by Kubernetes and by sched"
     ),
+    Case("the cards of another", annotation("huawei.com/Ascend910"), "or huawei.com/"),
+    Case("before all others at the device plugin", annotation("predicate-time"), "predicate-time and what begins with"),
     Case("an annotation with an odd key", annotation("a/b/c"), "a key is [domain/]name"),
     Case("variable with a space", put("spec.trainer.env", [{"name": "A B"}]), "spec.trainer.env[0].name"),
 ]

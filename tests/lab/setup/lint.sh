@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Every linter, two at a time and one line each, all of them run even if one fails. Usage: lint.sh DEV_VENV TRAINER_VENV
+# Every linter, two at a time and one line each, all of them run even if one fails. Usage: lint.sh DEV_VENV TRAINER_VENV RESULTS
 set -uo pipefail
 
-dev=$1 trainer=$2
+dev=$1 trainer=$2 results=$3
 failed=$(mktemp)
 trap 'rm -f "$failed"' EXIT
 
@@ -47,4 +47,6 @@ run "yamllint" "$dev/bin/yamllint" --strict --config-file tests/lab/setup/yamlli
 run "generated files" generated_files_are_current
 
 wait
+mkdir -p "$results"
+echo "$SECONDS" >"$results/lint.seconds" # for the table of durations
 [[ ! -s $failed ]] || { echo "lint: failed: $(paste --serial --delimiters=, "$failed")"; exit 1; }

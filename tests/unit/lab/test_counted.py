@@ -1,11 +1,14 @@
 """A counted command: its log is whole, its exit code is kept, and only what counts moves the count."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from lab.cluster.counted import run_counted
+from lab.cluster.layout import PROJECT
 from lab.images.buildah import MARKS, marks_expected
 
 TEN = "for i in 1 2 3 4 5 6 7 8 9 10; do echo noise; echo STEP $i; done; echo a word to stderr >&2; exit 3"
@@ -40,3 +43,29 @@ def test_a_build_counts_its_instructions_and_pinned_packages(tmp_path: Path) -> 
 )
 def test_marks(line: str, counts: bool) -> None:
     assert bool(MARKS.match(line)) is counts
+
+
+APT_GET = """#!/bin/sh
+case "$*" in
+*--simulate*) printf 'Reading package lists...\\nInst runc (1.1)\\nInst libc6 (2.36)\\nConf runc (1.1)\\n' ;;
+*--download-only*) printf 'Get:1 runc\\nGet:2 libc6\\n' ;;
+*install*) printf 'Unpacking runc (1.1) ...\\nUnpacking libc6 (2.36) ...\\nSetting up runc (1.1) ...\\n' ;;
+esac
+"""
+
+
+def test_debian_packages_are_counted(tmp_path: Path) -> None:
+    """`runc` brings another package with it."""
+    for name, text in (("apt-get", APT_GET), ("dpkg-query", "#!/bin/sh\n"), ("id", "#!/bin/sh\necho 0\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    command = [PROJECT / "tests/lab/setup/apt-packages.sh", "runc"]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "==> apt-get install runc",
+        "    1 of 2 packages fetched (50%)",
+        "    2 of 2 packages fetched (100%)",
+        "    1 of 2 packages unpacked (50%)",
+        "    2 of 2 packages unpacked (100%)",
+    ]

@@ -16,6 +16,11 @@ def test_a_file_of_pytest_is_read(tmp_path: Path) -> None:
     assert durations.read(tmp_path / "api.xml") == Suite("api", 3.75, tests)
 
 
+def test_what_is_no_test_counts_by_its_seconds(tmp_path: Path) -> None:
+    (tmp_path / "lint.seconds").write_text("21\n")
+    assert durations.read(tmp_path / "lint.seconds") == Suite("lint", 21.0, {})
+
+
 def test_tiers_are_summed_and_the_slowest_tests_of_all_come_first() -> None:
     many = {f"t::{number}": float(number) for number in range(SLOWEST + 5)}
     lines = durations.table([Suite("check", 10.4, {"u::a": 20.0}), Suite("node", 600.0, many)]).splitlines()

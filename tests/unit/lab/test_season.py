@@ -1,10 +1,12 @@
 """Which runs a season plays, in which order, and how often it asks for their state."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from unittest import mock
 
 import pytest
 
-from node.season import ANY_TIME, FIRST, LAST, Latest, Part, order, to_its_end, wanted
+from node.season import ANY_TIME, FIRST, LAST, Latest, Part, Season, Stage, order, to_its_end, wanted
 
 
 def part(name: str, turn: int = ANY_TIME) -> Part:
@@ -47,3 +49,12 @@ def test_an_old_answer_is_asked_for_again() -> None:
     answers = iter(({"oom": 1}, {"oom": 2}))
     latest = Latest(lambda: next(answers), seconds=0)
     assert [latest.look(), latest.look()] == [{"oom": 1}, {"oom": 2}]
+
+
+def test_a_run_may_begin_with_what_an_earlier_one_has_left() -> None:
+    """The earlier one may be deleted by then."""
+    stage = Stage(mock.Mock(), "", "", "", ExitStack())
+    mrpc = Part("mrpc", lambda _: "", lambda _: "its folder", FIRST)
+    resumed = Part("resumed", lambda stage: stage.plays["mrpc"].result(), lambda _: None, ANY_TIME)
+    Season(stage, [mrpc, resumed]).result(resumed)
+    assert stage.target.kubectl.run.call_args.kwargs["stdin"] == "its folder"

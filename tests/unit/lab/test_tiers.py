@@ -25,6 +25,8 @@ class Pytest(NamedTuple):
     """With the trainer's Python and configuration."""
     paths: tuple[str, ...]
     ignored: tuple[str, ...]
+    picks: tuple[str, ...]
+    """Options by which some tests of a file are left out."""
 
     def runs(self, file: str) -> bool:
         return any(lies_in(file, path) for path in self.paths) and not any(lies_in(file, path) for path in self.ignored)
@@ -45,8 +47,9 @@ def calls(recipe: str, usual: Iterable[str] = ()) -> Iterator[Pytest]:
         if "--changed-pages" in options:  # some pages once more, on request of their own change
             options.remove("tests/pages")
         ignored = tuple(word.removeprefix("--ignore=") for word in options if word.startswith("--ignore="))
+        picks = tuple(word for word in options if word.startswith(("-k", "-m", "--deselect")))
         paths = tuple(word for word in options if word.startswith("tests/") and not word.endswith(".ini"))
-        yield Pytest(is_of_trainer, paths, ignored)
+        yield Pytest(is_of_trainer, paths, ignored, picks)
 
 
 def recipes() -> str:
@@ -72,6 +75,7 @@ def test_make_runs_each_file_once() -> None:
     settings = configparser.ConfigParser(interpolation=None)
     settings.read(PROJECT / "pytest.ini")
     runs = list(calls(recipes(), settings["pytest"]["addopts"].split()))
+    assert [run for run in runs if run.picks] == []
     found = {file: [run.is_of_trainer for run in runs if run.runs(file)] for file in files()}
     assert len(found) > 100
     expected = {file: [any(lies_in(file, folder) for folder in OF_3_7)] for file in found}
@@ -99,3 +103,9 @@ def test_make_runs_each_file_once() -> None:
 )
 def test_what_a_recipe_runs(recipe: str, usual: list[str], file: str, times: int) -> None:
     assert sum(run.runs(file) for run in calls(recipe, usual)) == times
+
+
+@pytest.mark.parametrize("option", ["-k name", "-kname", "-m slow", "--deselect=tests/unit/test_b.py::test_c"])
+def test_a_recipe_that_leaves_out_single_tests_is_seen(option: str) -> None:
+    (run,) = calls(f"python -m pytest {option} tests/unit")
+    assert run.picks

@@ -138,7 +138,7 @@ def check_status(world: World, before: Raw) -> None:
     assert status["retries"] >= before.get("retries", 0)
     assert status["attempt"] >= before.get("attempt", 0)
     assert status["activeSeconds"] >= before.get("activeSeconds", 0)
-    assert status.get("interruptions", 0) >= before.get("interruptions", 0)
+    assert all(status.get(kind, 0) >= before.get(kind, 0) for kind in ("interruptions", "stalls"))
     trials = status.get("trials", [])
     assert len(trials) <= spec.get("quality", {}).get("maxRetries", 2)
     kept = {"startTime", "lastFailure", "jobName", "trials"} & set(before)

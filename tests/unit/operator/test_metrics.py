@@ -26,6 +26,7 @@ ONE_CARD = (
     'accelerator="Ascend910",cpu="",devices="1",gradient_accumulation_steps="1",max_seq_length="128",model="custom"'
 )
 EIGHT_CARDS = ONE_CARD.replace('devices="1"', 'devices="8"')
+IN_TWO_LOTS = ONE_CARD.replace('steps="1"', 'steps="2"')
 HALF_A_CPU = ONE_CARD.replace('cpu=""', 'cpu="500m"')
 EIGHT_CPUS = ONE_CARD.replace('cpu=""', 'cpu="8"').replace("Ascend910", "CPU")
 RECIPE = 'task="MRPC",train_batch_size="32",virtual_device=""'
@@ -168,6 +169,14 @@ PROGRESS = {"step": 141, "totalSteps": 344, "percent": 40, "summary": "141/344 (
             },
             {
                 f"info{{{HALF_A_CPU},{SHARED}}}": 1,
+                'status_phase{phase="Succeeded",reason="Completed"}': 1,
+            },
+        ),
+        (
+            {"phase": "Succeeded", "reason": "Completed", "gradientAccumulationSteps": 2},
+            {"onOOM": "Accumulate"},
+            {
+                f"info{{{IN_TWO_LOTS},{RECIPE}}}": 1,
                 'status_phase{phase="Succeeded",reason="Completed"}': 1,
             },
         ),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bertfinetune_operator import contract
 from bertfinetune_operator.decide import decide
 from bertfinetune_operator.observe import MAX_MESSAGE, parse_result, view_pod, view_progress
 from bertfinetune_operator.status import Result, printable
@@ -42,7 +43,7 @@ def test_any_termination_message_is_survived(text: str) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["phase", "step", "totalSteps", "percent", "loss", "etaSeconds", "msPerStep", "evalBatches"]),
+        st.sampled_from(contract.PROGRESS_KEYS),
         json_values,
     )
 )

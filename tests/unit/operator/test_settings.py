@@ -123,6 +123,10 @@ def test_leader_election_is_set_with_its_lease() -> None:
             IMAGES | {"BERTFINETUNE_TRAINER_ANNOTATIONS": '{"kueue.x-k8s.io/queue-name": "a"}'},
             "kueue.x-k8s.io/queue-name is set by .* a setting of its own: remove it",
         ),
+        (
+            IMAGES | {"BERTFINETUNE_TRAINER_ANNOTATIONS": '{"huawei.com/Ascend910": "Ascend910-0"}'},
+            "huawei.com/Ascend910 is set by .* a scheduler .*: remove it",
+        ),
         (IMAGES | {"BERTFINETUNE_ASCEND_RUNTIME_CLASS_NAME": "A"}, "RUNTIME_CLASS_NAME='A': 'A' is not a name"),
         (IMAGES | {"BERTFINETUNE_TRAINER_IMAGE_PULL_POLICY": "Once"}, "_POLICY='Once': .*'Always', 'IfNotPresent'"),
         (IMAGES | {"BERTFINETUNE_TRAINER_TOLERATIONS_CPU": '[{"effect": "No"}]'}, "_CPU=.*'NoSchedule'"),

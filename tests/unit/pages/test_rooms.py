@@ -1,4 +1,4 @@
-"""The map of rooms in CONTRIBUTING.md has every folder of the project."""
+"""The map of rooms in CONTRIBUTING.md has every folder of the project, and the operator's every module."""
 
 import subprocess
 
@@ -25,3 +25,11 @@ def test_every_folder_is_on_the_map() -> None:
     cells = [token.content for token in tokens(PAGE) if token.type == "inline"]
     told = {word for cell in cells for word in cell.replace(",", " ").split()}
     assert rooms() - told == set()
+
+
+def test_every_module_of_the_operator_is_in_a_room() -> None:
+    package = PROJECT / "operator/src/bertfinetune_operator"
+    modules = {file.stem for file in package.rglob("*.py")} - {"__init__"}
+    cells = [token.content for token in tokens("operator/README.md") if token.type == "inline"]
+    rooms = "".join(cell for cell in cells if cell.startswith(("`", "one question a file")))
+    assert {module for module in modules if f"`{module}`" not in rooms} == set()

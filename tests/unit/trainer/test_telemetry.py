@@ -6,6 +6,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 import pytest
@@ -21,6 +22,22 @@ from support.trainer.serving import fetch, serving
 # isort: split
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
+
+PEAK = 1051721728
+
+
+@pytest.fixture(autouse=True)
+def container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A container's peak of memory, where cgroups of version 1 have it."""
+    peak = tmp_path / "memory.max_usage_in_bytes"
+    peak.write_text(f"{PEAK}\n")
+    monkeypatch.setattr(telemetry, "PEAK_MEMORY_FILES", (tmp_path / "memory.peak", peak))
+    return peak
+
+
+def test_without_a_cgroup_the_peak_is_the_processs(container: Path) -> None:
+    container.unlink()
+    assert 2**20 < telemetry.peak_memory() < 2**40
 
 
 @pytest.fixture
@@ -122,6 +139,7 @@ def test_before_the_first_step(address: str) -> None:
         "epoch": 0.0,
         "collapsed": None,
         "evalBatches": 0,
+        "peakMemoryBytes": PEAK,
     }
 
 
@@ -140,6 +158,7 @@ def test_a_run(run: Telemetry, address: str) -> None:
         "epoch": 1.26,
         "collapsed": None,
         "evalBatches": 0,
+        "peakMemoryBytes": PEAK,
     }
     samples = scrape(address)
     assert samples[contract.METRIC_GLOBAL_STEP] == 144

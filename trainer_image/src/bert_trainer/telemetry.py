@@ -4,9 +4,11 @@ import contextlib
 import errno
 import json
 import os
+import resource
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Type, TypeVar
 
@@ -41,6 +43,8 @@ SCORE_GAUGES = {
 }
 NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)  # of a kernel without IPv6, and of one in which it is turned off
 Batch = TypeVar("Batch")
+# Of the container, where it has a cgroup of version 2 or of version 1.
+PEAK_MEMORY_FILES = (Path("/sys/fs/cgroup/memory.peak"), Path("/sys/fs/cgroup/memory/memory.max_usage_in_bytes"))
 UNTIMED_STEPS = 2  # the first steps of a process compile the graph or warm caches
 
 
@@ -187,6 +191,14 @@ class Telemetry(Collector):
         self.progress = dict(self.progress, **changes)  # replaced as a whole: a reader sees one step's values
 
 
+def peak_memory() -> int:
+    """Returns the most memory that the container has used, in bytes; without a cgroup of its own, the process."""
+    for file in PEAK_MEMORY_FILES:
+        with contextlib.suppress(OSError, ValueError):
+            return int(file.read_text())
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 class DualStackServer(ThreadingHTTPServer):
     """Listens on all addresses, of IPv6 and of IPv4."""
 
@@ -217,7 +229,8 @@ def serve(telemetry: Telemetry, port: int) -> ThreadingHTTPServer:
                 encode, content_type = choose_encoder(self.headers.get("Accept", ""))
                 self._answer(content_type, encode(telemetry.registry))
             elif path == contract.PROGRESS_PATH:
-                self._answer("application/json", json.dumps(telemetry.progress).encode())
+                progress = dict(telemetry.progress, peakMemoryBytes=peak_memory())
+                self._answer("application/json", json.dumps(progress).encode())
             else:
                 self.send_error(404, "Try {} or {}".format(contract.METRICS_PATH, contract.PROGRESS_PATH))
 

@@ -23,7 +23,7 @@ STORAGE_BACKOFF = (timedelta(minutes=2), timedelta(minutes=10), timedelta(minute
 """A person has to make room on a full disk, or a server to come back; the last one is that of all further failures."""
 
 MAX_UNCOUNTED = 3
-"""Interruptions taken for such that nobody has seen: a hang that comes back must not go on for ever."""
+"""Stalls, and as many deletions by force: a hang that comes back must not go on for ever."""
 
 GRACE = timedelta(seconds=TERMINATION_GRACE_SECONDS)
 """The kubelet may take so long to stop the trainer of a pod that is there no more."""
@@ -37,7 +37,7 @@ def verdict(run: Run, job: JobView) -> Verdict:
     failure = run.failure or _recorded(run)
     if failure is None and _has_vanished(run, job):
         message = "its pod was deleted by force: nobody has seen the trainer's end"
-        return interrupted(run, Failure(pod=str(run.status.pod_name), class_="Interrupted", message=message), GRACE)
+        return interrupted(run, Failure(pod=str(run.pod_name), class_="Interrupted", message=message), GRACE)
     failure = failure or _failure_without_pod(run, job)
     if run.failed and (ask := run.unanswered(log_of(run.failed))):
         return Verdict(Stage("Retrying", failure.class_, describe(failure)), ask=ask)
@@ -79,12 +79,12 @@ def accumulation(run: Run) -> int:
 def _recorded(run: Run) -> Failure | None:
     """What was recorded of the failure of a pod that is gone."""
     recorded = run.status.last_failure
-    return recorded if recorded and recorded.pod == run.status.pod_name else None
+    return recorded if recorded and recorded.pod == run.pod_name else None
 
 
 def _has_vanished(run: Run, job: JobView) -> bool:
     """Whether the pod was there and is gone without an end; that a FailJob rule applied means that it had one."""
-    return run.status.pod_name is not None and not run.pods and job.reason != "PodFailurePolicy"
+    return run.pod_name is not None and not run.pods and job.reason != "PodFailurePolicy"
 
 
 def _is_no_fault_of_a_card(run: Run, failure: Failure) -> bool:
@@ -102,14 +102,15 @@ def _is_no_fault_of_a_card(run: Run, failure: Failure) -> bool:
 def _failure_without_pod(run: Run, job: JobView) -> Failure:
     """What a Job says whose pod nobody has seen."""
     why = ": ".join(filter(None, (job.reason, job.message))) or "see kubectl describe job"
-    return Failure(pod=run.status.pod_name or job.name, class_="Unknown", message=f"the Job failed: {why}")
+    return Failure(pod=run.pod_name or job.name, class_="Unknown", message=f"the Job failed: {why}")
 
 
 def interrupted(run: Run, failure: Failure, pause: timedelta = timedelta()) -> Verdict:
-    """Another attempt after what only looks like an interruption; from the fourth time on it counts as a failure."""
-    interruptions = (run.status.interruptions or 0) + 1
-    counted = interruptions > MAX_UNCOUNTED
-    update = {"interruptions": interruptions}
+    """Another attempt after what only looks like an interruption; from its class's fourth on it counts as a failure."""
+    kind = "stalls" if failure.class_ == "Stalled" else "interruptions"
+    number = (getattr(run.status, kind) or 0) + 1
+    counted = number > MAX_UNCOUNTED
+    update = {kind: number}
     if counted and run.status.retries >= run.obj.spec.backoff_limit:
         return Verdict(Stage("Failed", failure.class_, describe(failure)), update | {"last_failure": failure})
     verdict = next_attempt(run, failure, run.now + pause, counted=counted)

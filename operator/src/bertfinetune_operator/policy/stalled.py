@@ -51,4 +51,6 @@ def look_at(run: Run) -> datetime | None:
 
 
 def _due(last: Movement | None, limit: int | None) -> datetime | None:
+    if last and last.phase == "Evaluating" and last.evaluation_batches is None:
+        return None  # a trainer of 0.2.0 does not count them, so nothing of it moves until it is done
     return last.time + timedelta(seconds=limit) if limit and last else None
