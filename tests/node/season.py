@@ -30,7 +30,7 @@ NAMESPACE = "season"
 AUTHORITY = "private-authority"
 """The ConfigMap of an authority that no image trusts."""
 AT_A_TIME = 6
-"""Plays at once: on two cores, as many as keep them busy while others wait for a deadline or for a pod's start or end."""
+"""Plays at once: on two cores, as many as keep them busy while others wait for a deadline or a pod."""
 PATIENCE = 900  # seconds; a busy machine is no reason to fail
 
 CPU = {"accelerator": {"type": "CPU"}}

@@ -350,7 +350,7 @@ def view_progress(report: Object) -> ProgressView | None:
         batches = int64(int(report["evalBatches"])) if "evalBatches" in report else None
         has_stepped = report.get("loss") is not None or bool(batches)  # a NaN is a loss, too
         peak = report.get("peakMemoryBytes")
-        return ProgressView(phase, progress, has_stepped, batches, None if peak is None else int(peak))
+        return ProgressView(phase, progress, has_stepped, batches, None if peak is None else int64(int(peak)))
     except (KeyError, OverflowError, TypeError, ValueError):  # Python's JSON has an Infinity
         return None
 

@@ -33,7 +33,8 @@ def api_server_elsewhere() -> Iterator[None]:
     https://kubernetes.io/docs/concepts/services-networking/network-policies/#the-two-sorts-of-pod-isolation.
     """
     owner = ("-m", "owner", "--gid-owner", str(API_SERVER_GROUP), "-m", "comment", "--comment", "KUBE-API-ELSEWHERE")
-    rule = ("OUTPUT", "--destination", POD_CIDR, *owner, "-j", "DROP")
+    its_own = ("-m", "conntrack", "--ctdir", "ORIGINAL")  # and no answer to a pod that has asked it
+    rule = ("OUTPUT", "--destination", POD_CIDR, *owner, *its_own, "-j", "DROP")
     subprocess.run(["iptables", "--insert", *rule], check=True)
     try:
         yield

@@ -49,10 +49,13 @@ def test_any_termination_message_is_survived(text: str) -> None:
 )
 @example({"phase": "Training", "step": math.inf, "totalSteps": 1, "percent": 1})
 @example({"phase": "Training", "step": 1, "totalSteps": 1, "percent": 1, "evalBatches": 2**63})
+@example({"phase": "Training", "step": 1, "totalSteps": 1, "percent": 1, "peakMemoryBytes": 10**400})
 @example({"phase": ["Training"], "step": 1, "totalSteps": 1, "percent": 1})
 def test_any_report_is_survived(report: dict[str, Any]) -> None:
     seen = make.seen([make.job()], [make.pod(state=RUNNING)], {"pod-1": report})
-    assert seen.progress is None or seen.progress.progress.summary.startswith(f"{seen.progress.progress.step}/")
+    if seen.progress:
+        assert seen.progress.progress.summary.startswith(f"{seen.progress.progress.step}/")
+        assert math.isfinite(seen.progress.peak_memory or 0)
     raw = make.bertfinetune(spec={"stalledDeadlineSeconds": 60})
     status = apply(None, decide(raw, seen, make.SETTINGS, make.NOW).status_patch)
     assert status["phase"] in ("Preparing", "Running")
