@@ -99,6 +99,7 @@ def test_what_is_missing_is_set_and_what_is_there_stays(monkeypatch: pytest.Monk
         ("DEVICE_ID", "-1", 1, "DEVICE_ID='-1': must be"),
         ("RANK_ID", "", 1, "RANK_ID='': must be"),
         ("ASCEND_DEVICE_ID", "1", 1, r"ASCEND_DEVICE_ID=1: this process sees 1 card\(s\), numbered from 0"),
+        ("DEVICE_ID", "5", 1, r"DEVICE_ID=5: this process sees card\(s\) \[0\], by their numbers on the server"),
         ("RANK_SIZE", "8", 1, "RANK_SIZE=8: the trainer starts its ranks itself"),
         ("RANK_SIZE", "4", 2, "RANK_SIZE=4"),
     ],

@@ -55,7 +55,7 @@ def test_the_rank_table_has_the_cards_and_their_addresses_and_is_nobody_else_s(
         "RANK_SIZE": "2",
         "DEVICE_NUM": "2",
         "RANK_ID": "1",
-        "DEVICE_ID": "1",
+        "DEVICE_ID": "4",  # on the server; the others are its place among the cards that the process sees
         "ASCEND_DEVICE_ID": "1",
         "DEVICE_INDEX": "1",
     }

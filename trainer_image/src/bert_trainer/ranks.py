@@ -145,13 +145,14 @@ class Ranks:
 
     def _environment(self, rank: int) -> Dict[str, str]:
         """What differs from the environment of one card."""
-        device, size = str(self._cards.logical(rank)), str(len(self._cards.by_rank))
+        size = str(len(self._cards.by_rank))
         return {
             "RANK_TABLE_FILE": self._table,
             "RANK_SIZE": size,
             "DEVICE_NUM": size,
             "RANK_ID": str(rank),
-            **dict.fromkeys(("DEVICE_ID", "ASCEND_DEVICE_ID", "DEVICE_INDEX"), device),
+            "DEVICE_ID": str(self._cards.by_rank[rank]),
+            **dict.fromkeys(("ASCEND_DEVICE_ID", "DEVICE_INDEX"), str(self._cards.logical(rank))),
         }
 
 
