@@ -101,6 +101,8 @@ SERVER = changed()["server_list"][0]
         (changed(), {"HCCL_WHITELIST_DISABLE": "0"}, "HCCL_WHITELIST_FILE is not set"),
         (changed(), {"RANK_ID": "0"}, r"ranktable config devId\[4\],but local devId\[5\] \(logical 1\)"),
         (changed(), {"RANK_SIZE": "4"}, "its ranks are .*, not 0 to 3"),
+        (changed(), {"RANK_SIZE": "1", "RANK_ID": "0"}, "its ranks are .*, not 0 to 0"),
+        (rank_table([5], {}, "10.0.0.1"), {"RANK_SIZE": "1", "RANK_ID": "0"}, None),
         (changed(status="initializing"), {}, "no completed table"),
         (changed(server_count="2"), {}, "no completed table"),
         (changed(server_list=[SERVER, SERVER]), {}, "too many values"),
@@ -122,5 +124,5 @@ def test_which_rank_tables_are_taken(
 
 
 def test_one_rank_needs_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POD_NAME", "minimal-abcde")
+    monkeypatch.setenv("POD_NAME", "minimal-abcde")  # which switches nothing without a table
     _hccl.check_ranks(card=5, device=1)

@@ -76,7 +76,7 @@ def test_a_card_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, de
 
 
 def test_what_is_missing_is_set_and_what_is_there_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    environment: dict[str, str] = {"JOB_ID": "mine", "DEVICE_ID": "4", "POD_NAME": "x"}
+    environment: dict[str, str] = {"JOB_ID": "mine", "DEVICE_ID": "4", "POD_NAME": "x", "RANK_TABLE_FILE": "of others"}
     monkeypatch.setattr(cards.os, "environ", environment)
     prepare_environment(1)
     assert environment == {
@@ -88,7 +88,9 @@ def test_what_is_missing_is_set_and_what_is_there_stays(monkeypatch: pytest.Monk
         "ASCEND_SLOG_PRINT_TO_STDOUT": "1",
     }
     environment.clear()
-    prepare_environment(1)
+    environment["RANK_TABLE_FILE"] = "mine"
+    prepare_environment(2)
+    assert environment["RANK_TABLE_FILE"] == "mine"
     assert (environment["ASCEND_DEVICE_ID"], environment["JOB_ID"]) == ("0", "10087")
 
 

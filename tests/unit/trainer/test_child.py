@@ -131,6 +131,15 @@ class TestParent:
         monkeypatch.setenv(child.STARTER, "1")
         assert not parent.is_needed(config)
 
+    def test_a_rank_table_is_that_of_the_folder_it_was_started_in(
+        self, config: Config, program: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("RANK_TABLE_FILE", "hccl.json")
+        program(f"open({str(tmp_path / 'seen')!r}, 'w').write(os.environ['RANK_TABLE_FILE'])")
+        parent.run(config, StopRequest())
+        assert (tmp_path / "seen").read_text() == str(tmp_path / "hccl.json")
+
     @pytest.mark.parametrize("code", [0, 64, 75])
     def test_what_the_child_has_reported_is_not_reported_again(
         self, config: Config, program: Callable[[str], None], code: int

@@ -83,6 +83,8 @@ def prepare_environment(devices: int) -> None:
             "RANK_SIZE={}: the trainer starts its ranks itself; unset RANK_SIZE and RANK_ID, and pass --devices={}"
         )
         raise BadConfigError(message.format(size, size))
+    if devices == 1:
+        os.environ.pop("RANK_TABLE_FILE", None)  # the adapter would begin HCCL with it, whatever RANK_SIZE says
     os.environ.pop("POD_NAME", None)  # beside a rank table it switches the adapter to a mode in which tables name pods
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Optional, Set
+from typing import Dict, Optional, Set
 
 from bert_trainer import lease
 from bert_trainer.child import STARTER, Child, ChildError, scratch_folder
@@ -34,7 +34,7 @@ def run(config: Config, stop: StopRequest) -> Outcome:
     """
     forwarded: Set[int] = set()
     with scratch_folder() as folder:
-        child = Child(_absolute(config), folder, {"RANK_ID": "0"})
+        child = Child(_absolute(config), folder, {"RANK_ID": "0", **_absolute_variables()})
 
         def forward(number: int, _frame: Optional[FrameType]) -> None:
             forwarded.add(number)
@@ -68,3 +68,9 @@ def _death(child: Child, code: int, forwarded: Set[int]) -> ChildError:
 def _absolute(config: Config) -> Config:
     paths = {name: getattr(config, name) for name in PATHS}
     return dataclasses.replace(config, **{name: str(Path(path).absolute()) for name, path in paths.items() if path})
+
+
+def _absolute_variables() -> Dict[str, str]:
+    """What the environment names from this process's folder, for a process in another."""
+    table = os.environ.get("RANK_TABLE_FILE")
+    return {"RANK_TABLE_FILE": str(Path(table).absolute())} if table else {}

@@ -72,8 +72,9 @@ class Ranks:
         self.folders = {rank: scratch / "rank-{}".format(rank) for rank in range(1, len(cards.by_rank))}
         for folder in self.folders.values():
             folder.mkdir()
-        self._table = os.environ.get("RANK_TABLE_FILE") or str(scratch / "rank_table.json")
-        if "RANK_TABLE_FILE" not in os.environ:
+        given = os.environ.get("RANK_TABLE_FILE")
+        self._table = given or str(scratch / "rank_table.json")
+        if not given:
             ips = rank_table.device_ips(_read_if_there(HCCN_CONF))
             table = rank_table.rank_table(cards.by_rank, ips, own_address())
             Path(self._table).write_text(json.dumps(table))
