@@ -63,7 +63,7 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], 
 
 
 def end_of(config: Config, folder: Path) -> tuple[int, str]:
-    started = Child(config, folder, {})
+    started = Child(["bert_trainer", *child.flags(config)], folder, {})
     return started.death(started.wait())
 
 
@@ -100,7 +100,7 @@ def test_it_works_in_its_own_folder_and_finds_what_was_named_from_another(
     place = tmp_path / "place"
     place.mkdir()
     program("print(os.getcwd(), os.environ['HOME'], os.environ['TMPDIR'], sys.argv[1:], file=sys.stderr)")
-    assert Child(config, place, {}, "rank 1: ").wait() == 0
+    assert Child(["bert_trainer", *child.flags(config)], place, {}, "rank 1: ").wait() == 0
     line = capsys.readouterr().err
     assert line == f"rank 1: {place} {place} {place} {child.flags(config)}\n"
 
@@ -196,7 +196,7 @@ class TestParent:
                 os.kill(os.getpid(), signal.SIGTERM)
 
             threading.Thread(target=send, daemon=True).start()
-        with pytest.raises(ChildError, match="ended by SIGTERM; start again with the same flags to resume") as ended:
+        with pytest.raises(ChildError, match=r"ended by SIGTERM; start again with the same flags$") as ended:
             parent.run(config, stop)
         assert ended.value.exit_code == contract.EXIT_INTERRUPTED
 

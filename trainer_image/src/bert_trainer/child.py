@@ -74,11 +74,11 @@ class Child:
     other; the trainer's image is mounted read-only.
     """
 
-    def __init__(self, config: Config, folder: Path, environment: Dict[str, str], prefix: str = "") -> None:
+    def __init__(self, command: List[str], folder: Path, environment: Dict[str, str], prefix: str = "") -> None:
         """Starts it.
 
         Args:
-            config: its flags; every path in them is absolute.
+            command: its module and its arguments; every path in them is absolute.
             folder: its current folder and its HOME.
             environment: what differs from the environment of this process.
             prefix: stands before each line that it writes; without one its standard output is that of this process.
@@ -87,7 +87,7 @@ class Child:
         own = {**dict.fromkeys(("HOME", "TMPDIR"), str(folder)), STARTER: str(os.getpid())}
         own["PYTHONPATH"] = os.pathsep.join(sys.path)  # a relative one means another folder there
         self.process: subprocess.Popen = subprocess.Popen(
-            [sys.executable, "-m", "bert_trainer", *flags(config)],
+            [sys.executable, "-m", *command],
             cwd=str(folder),
             env={**os.environ, **environment, **own},
             start_new_session=True,  # a terminal's Ctrl-C reaches the first process alone, which passes it on

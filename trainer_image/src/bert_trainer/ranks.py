@@ -19,7 +19,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from bert_trainer import rank_table
 from bert_trainer.cards import Cards
-from bert_trainer.child import STARTER, Child, ChildError, scratch_folder
+from bert_trainer.child import STARTER, Child, ChildError, flags, scratch_folder
 from bert_trainer.config import Config
 from bert_trainer.errors import TrainerError
 
@@ -86,7 +86,8 @@ class Ranks:
         for name, value in {**HCCL, "TOKENIZERS_PARALLELISM": "true"}.items():  # unsaid, tokenizers warns of a fork
             os.environ.setdefault(name, value)
         for rank, folder in self.folders.items():
-            child = Child(_share(config, folder), folder, self._environment(rank), "rank {}: ".format(rank))
+            command = ["bert_trainer", *flags(_share(config, folder))]
+            child = Child(command, folder, self._environment(rank), "rank {}: ".format(rank))
             self._children.append(child)
             threading.Thread(target=self._follow, args=(rank, child), daemon=True).start()
         os.environ.update(self._environment(0))
