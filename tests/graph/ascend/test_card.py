@@ -21,7 +21,7 @@ class AbortedError(Exception):
 
 @pytest.fixture(autouse=True)
 def no_abort(monkeypatch: pytest.MonkeyPatch) -> None:
-    def abort(_place: str, fatal: str, reason: str) -> NoReturn:
+    def abort(_place: str, fatal: str, reason: str = "") -> NoReturn:
         raise AbortedError(f"{fatal} - {reason}")
 
     monkeypatch.setattr(_log, "abort", abort)

@@ -23,7 +23,8 @@ from bert_trainer.stop import StopRequest
 from support.trainer import small_task
 
 FATAL = "2021-02-20 16:33:42.123456: F tf_adapter/util/ge_plugin.cc:202] [GePlugin] Initialize ge failed, ret : failed"
-ERROR = "2021-02-20 16:33:42.123455: E /build/tf_adapter/util/ge_plugin.cc:201] EZ9999: the reason"
+REASON = "[ERROR] GE(7,python3.7):2021-02-20-16:33:39.123.456 EZ9999: the reason"
+AGAIN = "[ERROR] FMK(7,python3.7):2021-02-20-16:33:42.123.456 [TF_ADAPTER] [ge_plugin.cc:202] Initialize ge failed"
 OTHER = "2021-02-20 16:33:42.123455: E tensorflow/stream_executor/cuda/cuda_driver.cc:318] failed call to cuInit"
 HOLDS_AND_ABORTS = """
 import json, socket
@@ -74,7 +75,7 @@ REMEDY = "; start again, best on another card, and look at this one with npu-smi
 @pytest.mark.parametrize(
     ("lines", "number", "exit_code", "words"),
     [
-        ([ERROR, OTHER, FATAL], 6, 69, f"--device=npu: {INITIALIZE} - EZ9999: the reason (ended by SIGABRT)"),
+        ([REASON, AGAIN, OTHER, FATAL], 6, 69, f"--device=npu: {INITIALIZE} - EZ9999: the reason (ended by SIGABRT)"),
         (["free(): invalid pointer"], 6, 69, "--device=npu: ended by SIGABRT"),
         ([], 11, 69, "--device=npu: ended by SIGSEGV"),
         ([], 9, 137, "ended by SIGKILL, as when memory runs out; give it more, or pass a smaller --train_batch_size"),
@@ -90,7 +91,8 @@ def test_what_an_end_means(  # noqa: PLR0917 a table's columns
     exit_code: int,
     words: str,
 ) -> None:
-    program(f"print({chr(10).join(lines)!r}, file=sys.stderr, flush=True)\nos.kill(os.getpid(), {number})")
+    for_each = "print(line, file=sys.stdout if '[ERROR]' in line else sys.stderr, flush=True)"
+    program(f"for line in {lines!r}:\n    {for_each}\nos.kill(os.getpid(), {number})")
     assert end_of(config, tmp_path) == (exit_code, words + (REMEDY if exit_code == 69 else ""))
 
 
