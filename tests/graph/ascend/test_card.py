@@ -83,6 +83,13 @@ def test_each_device_file_is_opened(dev: Path, name: str) -> None:
         _card._open_device_files(0)
 
 
+@pytest.mark.parametrize("name", ["kernel_meta", "fusion_result.json", "check_result.tf.json", "ge_check_op.json"])
+def test_what_another_process_has_made_is_not_taken(name: str) -> None:
+    Path(name).mkdir()
+    with pytest.raises(AbortedError, match=f"cannot write in .*File exists: '{name}'"):
+        _card._make_places_to_write()
+
+
 def changed(**keys: Any) -> dict[str, Any]:
     return dict(rank_table([4, 5], {4: "192.168.100.104", 5: "192.168.100.105"}, "10.0.0.1"), **keys)
 
