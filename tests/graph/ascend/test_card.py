@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +14,7 @@ import pytest
 
 from bert_trainer.rank_table import rank_table
 from npu_bridge import _card, _hccl, _log
+from support.trainer.places import NPU_SIMULATION
 
 TWO = {"RANK_SIZE": "2", "RANK_ID": "1", "HCCL_WHITELIST_DISABLE": "1"}
 
@@ -81,6 +85,35 @@ def test_each_device_file_is_opened(dev: Path, name: str) -> None:
     (dev / name).mkdir()  # which nobody can open for writing, not even root
     with pytest.raises(AbortedError, match=f"open {dev}/{name} failed: Is a directory"):
         _card._open_device_files(0)
+
+
+# A root without capabilities is somebody else to files that are not its own.
+AS_ANOTHER_USER = ["setpriv", "--bounding-set=-all"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+@pytest.mark.parametrize(
+    ("mode", "groups", "opens"),
+    [
+        (0o660, "0", False),
+        (0o660, "1000", True),  # that of the files
+        (0o666, "0", True),  # --install-for-all
+    ],
+)
+def test_who_may_open_a_card(dev: Path, mode: int, groups: str, opens: bool) -> None:
+    for path in dev.iterdir():
+        os.chown(path, 1000, 1000)
+        path.chmod(mode)
+    code = "from npu_bridge import _card; _card._open_device_files(0)"
+    ended = subprocess.run(
+        [*AS_ANOTHER_USER, f"--groups={groups}", sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(NPU_SIMULATION)},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode == 0) == opens, ended.stderr
+    assert opens or "F tf_adapter/util/ge_plugin.cc:194] [GePlugin] Tdt host init failed" in ended.stderr
 
 
 @pytest.mark.parametrize("name", ["kernel_meta", "fusion_result.json", "check_result.tf.json", "ge_check_op.json"])

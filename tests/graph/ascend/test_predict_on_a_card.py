@@ -41,11 +41,12 @@ def predicting(finished: Path, output: str, **environment: str) -> subprocess.Po
 def test_two_at_once_in_one_folder(finished: Path) -> None:
     """The compilers write into the current folder and take nothing that another process has made there."""
     outputs = ("first", "second")
-    processes = [predicting(finished, output) for output in outputs]
-    for process in processes:
+    cards = {"ASCEND_SIM_CARDS": "4,5"}  # one process a card, as the manuals tell
+    processes = [predicting(finished, output, ASCEND_DEVICE_ID=str(n), **cards) for n, output in enumerate(outputs)]
+    for number, process in enumerate(processes):
         log, _ = process.communicate(timeout=300)
         assert process.returncode == 0, log
-        assert "simulated Ascend 910: device 0 is card 4" in log
+        assert f"simulated Ascend 910: device {number} is card {number + 4}" in log
     first, second = ((finished / output / "MRPC.tsv").read_text() for output in outputs)
     assert first == second
     assert {path.name for path in finished.iterdir()} == {"data", "run", *outputs}

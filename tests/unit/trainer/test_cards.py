@@ -63,6 +63,14 @@ def test_cards_of_two(  # noqa: PLR0917 a table's columns
     assert cards_of(2) == expected
 
 
+@pytest.mark.parametrize("variable", ["1,3,0,2", "5,7,4,6", "5,1,7,4,3,0,6,2"])
+def test_cards_of_more_go_by_their_numbers(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """The kubelet's order is neither theirs nor its reverse."""
+    monkeypatch.setenv("ASCEND_VISIBLE_DEVICES", variable)
+    numbers = sorted(map(int, variable.split(",")))
+    assert cards_of(len(numbers)) == Cards(numbers, numbers)
+
+
 def test_a_rank_s_card_has_the_number_of_its_place_among_those_that_are_seen() -> None:
     assert [Cards([5, 4], [4, 5]).logical(rank) for rank in (0, 1)] == [1, 0]
     assert [Cards([6, 7], [0, 1, 6, 7]).logical(rank) for rank in (0, 1)] == [2, 3]
