@@ -2,7 +2,8 @@
 
 Sources in https://github.com/Ascend/tensorflow, branch r1.2.0: tf_adapter/util/ge_plugin.cc and kernels/geop_npu.cc
 (three seconds, `ADP_LOG(FATAL)`, `LOG(FATAL)`), tf_adapter/common/adp_logger.cc (ADP_LOG writes to the driver's log
-alone). Where that goes: CANN's log reference, ASCEND_SLOG_PRINT_TO_STDOUT and ASCEND_GLOBAL_LOG_LEVEL.
+alone). Where that goes: the manuals' environment variables ASCEND_SLOG_PRINT_TO_STDOUT (CANN 9.0) and
+ASCEND_GLOBAL_LOG_LEVEL (CANN 5.0.4 to 9.1).
 """
 
 from __future__ import annotations
