@@ -4,6 +4,10 @@
 #   bash check_card.sh         on this host, where CANN is installed
 set -euo pipefail
 
+davinci=${DAVINCI:-/dev/davinci}
+mapfile -t cards < <(compgen -G "${davinci}[0-9]*" | sort --version-sort | head -n2)
+((${#cards[@]})) || { echo "check_card.sh: there is no ${davinci}0 here" >&2; exit 69; }
+
 image=${1-}
 if [[ -z $image ]]; then
   here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,11 +17,10 @@ if [[ -z $image ]]; then
 fi
 
 describe() { docker image inspect --format='{{.Id}}, user "{{.Config.User}}", folder "{{.Config.WorkingDir}}"' "$1" 2>/dev/null || echo "not here"; }
-base=$(docker image inspect --format='{{index .Config.Labels "org.opencontainers.image.base.name"}}' "$image")
-
-davinci=${DAVINCI:-/dev/davinci}
-mapfile -t cards < <(compgen -G "${davinci}[0-9]*" | sort --version-sort | head -n2)
-((${#cards[@]})) || { echo "check_card.sh: there is no ${davinci}0 here" >&2; exit 69; }
+if ! base=$(docker image inspect --format='{{index .Config.Labels "org.opencontainers.image.base.name"}}' "$image"); then
+  echo "check_card.sh: Docker has no image $image here: run 'docker pull $image', or build it as trainer_image/README.md says" >&2
+  exit 64
+fi
 
 options=(--rm --user=65532:65532 --group-add="$(stat --format=%g "${cards[0]}")" --read-only --tmpfs=/tmp:exec --shm-size=1g
   --cap-drop=ALL --security-opt=no-new-privileges --entrypoint=python3.7)

@@ -24,8 +24,8 @@ else
   done
 fi
 if [[ -n $cann ]]; then
-  export ASCEND_DEVICE_ID=${ASCEND_DEVICE_ID:-0}
-  export DEVICE_ID=${DEVICE_ID:-$ASCEND_DEVICE_ID}
+  # DEVICE_ID is a card's number on the server; ASCEND_DEVICE_ID counts the cards that the process sees, and wins.
+  if [[ -n ${DEVICE_ID-} && -z ${ASCEND_DEVICE_ID-} ]]; then export DEVICE_ID; else export ASCEND_DEVICE_ID=${ASCEND_DEVICE_ID:-0}; fi
   export DEVICE_NUM=1 RANK_ID=0 RANK_SIZE=1
   export JOB_ID=${JOB_ID:-10087}
   export ASCEND_GLOBAL_LOG_LEVEL=${ASCEND_GLOBAL_LOG_LEVEL:-3}

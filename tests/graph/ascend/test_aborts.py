@@ -109,6 +109,11 @@ def test_an_empty_environment_runs_on_card_0(one: Flags, tmp_path: Path) -> None
     assert json.loads((tmp_path / "log").read_text())["backend"] == "npu-simulated"
 
 
+def test_a_rank_table_of_others_is_nothing_to_one_card(one: Flags, tmp_path: Path) -> None:
+    ended = run(one(num_train_epochs=0.2), RANK_TABLE_FILE=str(tmp_path / "of-another-run.json"))
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_card_without_an_integer_division_trains(one: Flags) -> None:
     """Neither training nor evaluation divide integers there."""
     ended = run(one(num_train_epochs=0.4), ASCEND_SIM_UNSUPPORTED="FloorDiv,FloorMod")

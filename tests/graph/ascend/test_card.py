@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +14,7 @@ import pytest
 
 from bert_trainer.rank_table import rank_table
 from npu_bridge import _card, _hccl, _log
+from support.trainer.places import NPU_SIMULATION
 
 TWO = {"RANK_SIZE": "2", "RANK_ID": "1", "HCCL_WHITELIST_DISABLE": "1"}
 
@@ -21,7 +25,7 @@ class AbortedError(Exception):
 
 @pytest.fixture(autouse=True)
 def no_abort(monkeypatch: pytest.MonkeyPatch) -> None:
-    def abort(_place: str, fatal: str, reason: str) -> NoReturn:
+    def abort(_place: str, fatal: str, reason: str = "") -> NoReturn:
         raise AbortedError(f"{fatal} - {reason}")
 
     monkeypatch.setattr(_log, "abort", abort)
@@ -83,6 +87,42 @@ def test_each_device_file_is_opened(dev: Path, name: str) -> None:
         _card._open_device_files(0)
 
 
+# A root without capabilities is somebody else to files that are not its own.
+AS_ANOTHER_USER = ["setpriv", "--bounding-set=-all"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+@pytest.mark.parametrize(
+    ("mode", "groups", "opens"),
+    [
+        (0o660, "0", False),
+        (0o660, "1000", True),  # that of the files
+        (0o666, "0", True),  # --install-for-all
+    ],
+)
+def test_who_may_open_a_card(dev: Path, mode: int, groups: str, opens: bool) -> None:
+    for path in dev.iterdir():
+        os.chown(path, 1000, 1000)
+        path.chmod(mode)
+    code = "from npu_bridge import _card; _card._open_device_files(0)"
+    ended = subprocess.run(
+        [*AS_ANOTHER_USER, f"--groups={groups}", sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(NPU_SIMULATION)},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode == 0) == opens, ended.stderr
+    assert opens or "F tf_adapter/util/ge_plugin.cc:194] [GePlugin] Tdt host init failed" in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["kernel_meta", "fusion_result.json", "check_result.tf.json", "ge_check_op.json"])
+def test_what_another_process_has_made_is_not_taken(name: str) -> None:
+    Path(name).mkdir()
+    with pytest.raises(AbortedError, match=f"cannot write in .*File exists: '{name}'"):
+        _card._make_places_to_write()
+
+
 def changed(**keys: Any) -> dict[str, Any]:
     return dict(rank_table([4, 5], {4: "192.168.100.104", 5: "192.168.100.105"}, "10.0.0.1"), **keys)
 
@@ -101,6 +141,8 @@ SERVER = changed()["server_list"][0]
         (changed(), {"HCCL_WHITELIST_DISABLE": "0"}, "HCCL_WHITELIST_FILE is not set"),
         (changed(), {"RANK_ID": "0"}, r"ranktable config devId\[4\],but local devId\[5\] \(logical 1\)"),
         (changed(), {"RANK_SIZE": "4"}, "its ranks are .*, not 0 to 3"),
+        (changed(), {"RANK_SIZE": "1", "RANK_ID": "0"}, "its ranks are .*, not 0 to 0"),
+        (rank_table([5], {}, "10.0.0.1"), {"RANK_SIZE": "1", "RANK_ID": "0"}, None),
         (changed(status="initializing"), {}, "no completed table"),
         (changed(server_count="2"), {}, "no completed table"),
         (changed(server_list=[SERVER, SERVER]), {}, "too many values"),
@@ -122,5 +164,5 @@ def test_which_rank_tables_are_taken(
 
 
 def test_one_rank_needs_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POD_NAME", "minimal-abcde")
+    monkeypatch.setenv("POD_NAME", "minimal-abcde")  # which switches nothing without a table
     _hccl.check_ranks(card=5, device=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bert_trainer import check_card
+from bert_trainer import card_checks, check_card
 from bert_trainer.check_card import CHECKS
 from support.trainer.places import NPU_SIMULATION, PROJECT
 
@@ -39,6 +39,7 @@ OTHERWISE = [
         f"SIGABRT: {ADD_GRAPH}no engine has a kernel for floordiv, which is of type FloorDiv",
     ),
     ("masks", "DROPOUT", "repeats", "1 masks in 4 steps, 2 in 2 places, 10 % dropped"),
+    ("masks", "DROPOUT", "seedless", "4 masks in 4 steps, 1 in 2 places, 10 % dropped"),
     ("updates", "UPDATES", "last", "97 197"),
     ("overflows", "FLOAT_STATUS", "sticks", "1 1 1 1 1"),
     ("overflows", "FLOAT_STATUS", "kept", "1 1 2 3 3"),
@@ -158,19 +159,42 @@ def shape(line: str) -> str:
     return " | ".join(line.split(" | ")[:4])
 
 
-def test_a_machine_without_a_card_is_told_so(tmp_path: Path) -> None:
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "DAVINCI": str(tmp_path / "davinci")}
-    (tmp_path / "docker").write_text("#!/bin/sh\n")
-    (tmp_path / "docker").chmod(0o755)
-    command = ["bash", str(SCRIPT), "trainer:1"]
+@pytest.mark.parametrize("arguments", [["trainer:1"], []], ids=["by Docker", "as installed"])
+def test_a_machine_without_a_card_is_told_so(tmp_path: Path, arguments: list[str]) -> None:
+    environment = {**os.environ, "DAVINCI": str(tmp_path / "davinci")}
+    command = ["bash", str(SCRIPT), *arguments]
     done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (69, f"check_card.sh: there is no {tmp_path}/davinci0 here\n")
 
 
+def test_an_image_that_is_not_there_is_named_with_the_command_that_brings_it(tmp_path: Path) -> None:
+    (tmp_path / "davinci0").touch()
+    (tmp_path / "docker").write_text("#!/bin/sh\necho Error: No such image >&2\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "DAVINCI": str(tmp_path / "davinci")}
+    command = ["bash", str(SCRIPT), "trainer:1"]
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 64
+    assert "Docker has no image trainer:1 here: run 'docker pull trainer:1', or build it" in done.stderr
+
+
 def test_without_an_image_it_runs_what_is_installed(tmp_path: Path) -> None:
-    (tmp_path / "fwkacllib").mkdir()
+    for name in ("fwkacllib", "davinci0"):
+        (tmp_path / name).mkdir()
     (tmp_path / "python").write_text('#!/bin/sh\necho "$@" "$RANK_SIZE" "$PYTHONPATH"\n')
     (tmp_path / "python").chmod(0o755)
-    environment = {**os.environ, "PYTHON": str(tmp_path / "python"), "ASCEND_HOME": str(tmp_path), "PYTHONPATH": ""}
+    own = {"PYTHON": tmp_path / "python", "ASCEND_HOME": tmp_path, "DAVINCI": tmp_path / "davinci"}
+    environment = {**os.environ, **{name: str(path) for name, path in own.items()}, "PYTHONPATH": ""}
     done = subprocess.run(["bash", str(SCRIPT)], env=environment, stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout == f"-m bert_trainer.check_card 1 {SCRIPT.parent}/../src\n"
+
+
+@pytest.mark.parametrize("npu_smi", [None, "#!/bin/sh\necho another table\n"], ids=["no npu-smi", "another table"])
+def test_memory_that_is_not_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, npu_smi: str | None) -> None:
+    if npu_smi:
+        (tmp_path / "npu-smi").write_text(npu_smi)
+        (tmp_path / "npu-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    with card_checks.HbmWatch() as memory:
+        pass
+    assert memory.words() == "npu-smi shows no memory"

@@ -200,6 +200,23 @@ def test_collectives_over_three_ranks(tmp_path: Path) -> None:
         }
 
 
+BROADCAST = """
+import tensorflow as tf
+from npu_bridge.estimator.npu.npu_hook import NPUBroadcastGlobalVariablesHook
+from npu_bridge.npu_init import get_rank_id
+
+tf.compat.v1.get_variable("weight", initializer=float(get_rank_id()))
+with tf.compat.v1.train.MonitoredSession(hooks=[NPUBroadcastGlobalVariablesHook(1, get_rank_id())]) as session:
+    print(session.run("weight:0"))
+"""
+
+
+def test_all_ranks_begin_with_the_variables_of_one(tmp_path: Path) -> None:
+    processes = ranks_running(BROADCAST, tmp_path)
+    ended = [process.communicate(timeout=120) for process in processes]
+    assert [output for output, _ in ended] == ["1.0\n"] * 3, ended
+
+
 LOST = """
 import os, sys, tensorflow as tf
 from npu_bridge.npu_init import hccl_ops

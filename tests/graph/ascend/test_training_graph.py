@@ -13,12 +13,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 from tensorflow.contrib import layers
 
-from bert_trainer import checkpoint, feeding, model_fn, packing, tasks
-from bert_trainer.config import Config
-from bert_trainer.device import open_device
+from bert_trainer import feeding, model_fn, packing
 from bert_trainer.model_fn import INFERENCE, Recipe
 from bert_trainer.operations import LAYER_NORM_EPSILON, Norm, PackedOperations
 from support.trainer import small_bert, small_task
+from support.trainer.card_graph import recipe_of, written_out_norm
 from support.trainer.places import PROJECT
 
 README = PROJECT / "trainer_image" / "README.md"
@@ -34,21 +33,26 @@ class Built(NamedTuple):
 
 
 @pytest.fixture
-def build(model_folder: Path, data_folder: Path, tmp_path: Path) -> Callable[..., Built]:
+def recipe(model_folder: Path, data_folder: Path, tmp_path: Path) -> Callable[..., Recipe]:
+    """What the graph of a run on a card is built from."""
+    return lambda **changes: recipe_of(
+        small_task.flags(model_folder, data_folder, tmp_path / "output", device="npu", **changes)
+    )
+
+
+@pytest.fixture
+def build(recipe: Callable[..., Recipe]) -> Callable[..., Built]:
     """Builds the training graph of a run, as the Estimator does."""
 
     def build(**changes: Any) -> Built:
-        flags = small_task.flags(model_folder, data_folder, tmp_path / "output", device="npu", **changes)
-        config, device = Config(**flags), open_device("npu")
-        model = checkpoint.load(Path(config.model_path), config.model_name, config.max_seq_length)
-        model = checkpoint.without_top_layers(model, config.reinit_layers)
-        recipe = Recipe(config, tasks.TASKS["MRPC"], model, device)
+        made = recipe(**changes)
+        estimator = made.device.estimator(lambda features: features, made.config)
         specs = feeding.specs(packing.PackedLayout([small_task.WIDTH] * 8, 8, small_task.WIDTH))
         with tf.Graph().as_default() as graph:
-            tf.set_random_seed(device.estimator(lambda features: features, config).config.tf_random_seed)
+            tf.set_random_seed(estimator.config.tf_random_seed)
             fed = {name: tf.placeholder(spec.dtype, spec.shape, "fed_" + name) for name, spec in specs.items()}
             labels = fed.pop("labels")
-            spec = model_fn.for_training(recipe, 10, 1, {name: specs[name] for name in fed})(fed, labels, "train")
+            spec = model_fn.for_training(made, 10, 1, {name: specs[name] for name in fed})(fed, labels, "train")
         return Built(graph, spec)
 
     return build
@@ -90,18 +94,31 @@ def norms_of(graph: tf.Graph, prefix: str = "") -> dict[str, list[tf.Operation]]
     return found
 
 
-@pytest.mark.parametrize("where", ["", INFERENCE])
-def test_every_norm_has_contrib_s_nodes_and_scopes(graph: tf.Graph, where: str) -> None:
-    """ScopeLayerNormPass looks for the scopes `moments` and `batchnorm` and for what stands in them."""
-    norms = norms_of(graph, where)
-    if not where:
-        norms = {scope: ops for scope, ops in norms.items() if not scope.startswith(INFERENCE)}
+def assert_contrib_s(norms: dict[str, list[tf.Operation]]) -> None:
     assert len(norms) == 2 * small_bert.CONFIG.num_hidden_layers + 1
     ((scope, operations),) = norms_of(published(4, 8)).items()
     expected = shape_of(operations, scope)
     assert {kind for _, kind, _ in expected} >= {"Mean", "SquaredDifference", "StopGradient", "Rsqrt"}
     for scope, operations in norms.items():
         assert shape_of(operations, scope) == expected, scope
+
+
+def test_every_norm_of_a_graph_for_inference_alone_has_them_too(recipe: Callable[..., Recipe]) -> None:
+    """As predictions have it, and the evaluation of a run that was stopped before it."""
+    specs = feeding.specs(packing.PackedLayout([small_task.WIDTH] * 8, 8, small_task.WIDTH))
+    with tf.Graph().as_default() as graph:
+        fed = {name: tf.placeholder(spec.dtype, spec.shape) for name, spec in specs.items()}
+        model_fn.for_inference(recipe())(fed, "infer")
+    assert_contrib_s(norms_of(graph))
+
+
+@pytest.mark.parametrize("where", ["", INFERENCE])
+def test_every_norm_has_contrib_s_nodes_and_scopes(graph: tf.Graph, where: str) -> None:
+    """ScopeLayerNormPass looks for the scopes `moments` and `batchnorm` and for what stands in them."""
+    norms = norms_of(graph, where)
+    if not where:
+        norms = {scope: ops for scope, ops in norms.items() if not scope.startswith(INFERENCE)}
+    assert_contrib_s(norms)
 
 
 def test_every_norm_s_gradient_has_contrib_s_nodes_and_scopes(graph: tf.Graph) -> None:
@@ -145,6 +162,12 @@ def test_a_norm_has_contrib_s_values_and_gradients() -> None:
     assert LAYER_NORM_EPSILON == 1e-12  # contrib's
 
 
+def step_of(built: Built) -> dict[str, str]:
+    """The types of the operations of a step, by their names."""
+    step = [built.spec.train_op.name, built.spec.loss.op.name]
+    return {node.name: node.op for node in tf.graph_util.extract_sub_graph(built.graph.as_graph_def(), step).node}
+
+
 def test_the_page_counts_the_operations_of_a_step_of_base(
     build: Callable[..., Built], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -152,15 +175,20 @@ def test_the_page_counts_the_operations_of_a_step_of_base(
     layers_of_base = dataclasses.replace(small_bert.CONFIG, num_hidden_layers=12)
     monkeypatch.setattr(small_bert, "CONFIG", layers_of_base)
     (tmp_path / "base").mkdir()
-    built = build(model_path=small_bert.write_model(tmp_path / "base"))
-    step = [built.spec.train_op.name, built.spec.loss.op.name]
-    kinds = {node.name: node.op for node in tf.graph_util.extract_sub_graph(built.graph.as_graph_def(), step).node}
-    rows = [line.strip("| ").split(" | ") for line in README.read_text().splitlines() if line.startswith("| ")]
-    header = next(row for row in rows if row[:2] == ["all", "Mul"])
-    for words, counted in (("now", [*kinds]), ("of these in norms that fuse", [*filter(NORM_OF_ANY.search, kinds)])):
-        counts = collections.Counter(kinds[name] for name in counted)
-        (row,) = (row[1:] for row in rows if row[0] == words)
-        assert row == [str(counts[kind] if kind != "all" else len(counted)) for kind in header]
+    model = small_bert.write_model(tmp_path / "base")
+    step = step_of(build(model_path=model))
+    monkeypatch.setattr(PackedOperations, "norm", written_out_norm)
+    before, now = (collections.Counter(kinds.values()) for kinds in (step_of(build(model_path=model)), step))
+    fused = collections.Counter(kind for name, kind in step.items() if NORM_OF_ANY.search(name))
+    changed = sorted(kind for kind in before | now if before[kind] != now[kind])
+    columns = (before, now, fused)
+    counts = {f"`{kind}`": [column[kind] for column in columns] for kind in changed}
+    unchanged = [sum(column.values()) - sum(column[kind] for kind in changed) for column in columns]
+    counts["all types that did not change"] = unchanged
+    counts["all"] = [sum(column.values()) for column in columns]
+    expected = [" | ".join(map(str, [kind, *numbers])) for kind, numbers in counts.items()]
+    _, _, table = README.read_text().partition("| type | before | now | of these in norms that fuse |\n")
+    assert [line.strip("| ") for line in table.partition("\n\n")[0].splitlines()[1:]] == expected
 
 
 class Place(NamedTuple):

@@ -171,18 +171,25 @@ def test_env_sh_leaves_it_to_the_scripts_of_later_installations(folder: Path, tm
     assert printed.stdout.splitlines() == ["ascend-toolkit", "tfplugin", "1"]
 
 
+def printed_by(folder: Path, seen: Dict[str, str], **given: str) -> List[str]:
+    return run(folder, 'source env.sh; for name; do echo "${!name-}"; done', *seen, **given).stdout.splitlines()
+
+
+def test_env_sh_sets_cann_up_only_where_it_is(folder: Path, tmp_path: Path) -> None:
+    seen = {"RANK_SIZE": "", "ASCEND_OPP_PATH": "", "ASCEND_DEVICE_ID": ""}
+    assert printed_by(folder, seen, ASCEND_HOME=str(tmp_path / "Ascend")) == list(seen.values())
+
+
 @pytest.mark.parametrize(
-    ("installed", "seen"),
+    ("given", "seen"),
     [
-        (False, {"RANK_SIZE": "", "ASCEND_OPP_PATH": ""}),
-        (True, {"RANK_SIZE": "1", "ASCEND_DEVICE_ID": "3", "DEVICE_ID": "3"}),
+        ({}, {"RANK_SIZE": "1", "ASCEND_DEVICE_ID": "0", "DEVICE_ID": ""}),
+        ({"ASCEND_DEVICE_ID": "3"}, {"ASCEND_DEVICE_ID": "3", "DEVICE_ID": ""}),
+        ({"DEVICE_ID": "3"}, {"ASCEND_DEVICE_ID": "", "DEVICE_ID": "3"}),  # which an ASCEND_DEVICE_ID would hide
     ],
 )
-def test_env_sh_sets_cann_up_only_where_it_is(
-    folder: Path, tmp_path: Path, installed: bool, seen: Dict[str, str]
+def test_env_sh_takes_the_card_that_the_user_names(
+    folder: Path, tmp_path: Path, given: Dict[str, str], seen: Dict[str, str]
 ) -> None:
-    if installed:
-        (tmp_path / "Ascend" / "fwkacllib").mkdir(parents=True)
-    ascend = {"ASCEND_HOME": str(tmp_path / "Ascend"), **({"ASCEND_DEVICE_ID": "3"} if installed else {})}
-    printed = run(folder, 'source env.sh; for name; do echo "${!name-}"; done', *seen, **ascend)
-    assert printed.stdout.splitlines() == list(seen.values())
+    (tmp_path / "fwkacllib").mkdir()
+    assert printed_by(folder, seen, ASCEND_HOME=str(tmp_path), **given) == list(seen.values())

@@ -28,7 +28,7 @@ def started(flags: dict[str, Any], **environment: str) -> Iterator[subprocess.Po
     The device plugin has named them in the order in which the kubelet did.
     """
     two_cards = {"ASCEND_VISIBLE_DEVICES": "5,4", "ASCEND_SIM_CARDS": "4,5", "ASCEND_SIM_DROPOUT": "off"}
-    two_cards["PYTHONPATH"] = str(NPU_SIMULATION)
+    two_cards["PYTHONPATH"] = os.pathsep.join([str(NPU_SIMULATION), *sys.path])
     outer = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}  # of the tests' own
     process = subprocess.Popen(
         [sys.executable, "-m", "bert_trainer", *small_task.arguments(flags)],

@@ -63,6 +63,14 @@ def test_cards_of_two(  # noqa: PLR0917 a table's columns
     assert cards_of(2) == expected
 
 
+@pytest.mark.parametrize("variable", ["1,3,0,2", "5,7,4,6", "5,1,7,4,3,0,6,2"])
+def test_cards_of_more_go_by_their_numbers(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """The kubelet's order is neither theirs nor its reverse."""
+    monkeypatch.setenv("ASCEND_VISIBLE_DEVICES", variable)
+    numbers = sorted(map(int, variable.split(",")))
+    assert cards_of(len(numbers)) == Cards(numbers, numbers)
+
+
 def test_a_rank_s_card_has_the_number_of_its_place_among_those_that_are_seen() -> None:
     assert [Cards([5, 4], [4, 5]).logical(rank) for rank in (0, 1)] == [1, 0]
     assert [Cards([6, 7], [0, 1, 6, 7]).logical(rank) for rank in (0, 1)] == [2, 3]
@@ -76,7 +84,7 @@ def test_a_card_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, de
 
 
 def test_what_is_missing_is_set_and_what_is_there_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    environment: dict[str, str] = {"JOB_ID": "mine", "DEVICE_ID": "4", "POD_NAME": "x"}
+    environment: dict[str, str] = {"JOB_ID": "mine", "DEVICE_ID": "4", "POD_NAME": "x", "RANK_TABLE_FILE": "of others"}
     monkeypatch.setattr(cards.os, "environ", environment)
     prepare_environment(1)
     assert environment == {
@@ -88,7 +96,9 @@ def test_what_is_missing_is_set_and_what_is_there_stays(monkeypatch: pytest.Monk
         "ASCEND_SLOG_PRINT_TO_STDOUT": "1",
     }
     environment.clear()
-    prepare_environment(1)
+    environment["RANK_TABLE_FILE"] = "mine"
+    prepare_environment(2)
+    assert environment["RANK_TABLE_FILE"] == "mine"
     assert (environment["ASCEND_DEVICE_ID"], environment["JOB_ID"]) == ("0", "10087")
 
 
@@ -99,6 +109,7 @@ def test_what_is_missing_is_set_and_what_is_there_stays(monkeypatch: pytest.Monk
         ("DEVICE_ID", "-1", 1, "DEVICE_ID='-1': must be"),
         ("RANK_ID", "", 1, "RANK_ID='': must be"),
         ("ASCEND_DEVICE_ID", "1", 1, r"ASCEND_DEVICE_ID=1: this process sees 1 card\(s\), numbered from 0"),
+        ("DEVICE_ID", "5", 1, r"DEVICE_ID=5: this process sees card\(s\) \[0\], by their numbers on the server"),
         ("RANK_SIZE", "8", 1, "RANK_SIZE=8: the trainer starts its ranks itself"),
         ("RANK_SIZE", "4", 2, "RANK_SIZE=4"),
     ],

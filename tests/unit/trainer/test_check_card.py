@@ -11,8 +11,8 @@ import pytest
 from bert_trainer import cards, check_card
 from bert_trainer.check_card import CHECKS, Check, Row
 
-FATAL = "2021-02-20 16:33:42.123456: F tf_adapter/kernels/geop_npu.cc:692] GeOp1_0GEOP::::DoRunAsync Failed"
-ERROR = "2021-02-20 16:33:42.123455: E tf_adapter/kernels/geop_npu.cc:690] E40021: a | and a reason"
+FATAL = "2021-02-20 16:33:42.123456: F tf_adapter/kernels/geop_npu.cc:703] GeOp1_0GEOP::::DoRunAsync Failed"
+ERROR = "[ERROR] GE(7,python3.7):2021-02-20-16:33:39.123.456 E40021: a | and a reason"
 CHECK = CHECKS[0]
 
 
@@ -116,11 +116,22 @@ def test_what_a_process_comes_to(program: Path, code: str, seen: str, verdict: s
 
 
 def test_what_is_not_run(dev: Path) -> None:
-    row = check_card.on_card(CHECK, 0.0)
-    assert (row.verdict, row.seen) == ("-", "not run: the time was over")
     (dev / "davinci2").unlink()
-    row = check_card.on_card(Check("two-cards", "two", "8 steps", 2), 60.0)
+    row = check_card.on_card(Check("two-cards", "two", "8 steps", devices=2), 60.0)
     assert (row.verdict, row.seen) == ("-", "not run: this process sees one card")
+
+
+def test_a_check_that_hangs_leaves_the_others_their_time(
+    program: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sum(check.seconds for check in CHECKS) == 600
+    program.write_text("import sys, time; time.sleep(60 if sys.argv[1] == 'first' else 0)\n" + WRITES.format("'4'"))
+    hanging, other = Check("first", "hangs", "4", 1.0), Check("second", "answers", "4", 60.0)
+    monkeypatch.setattr(check_card, "CHECKS", [hanging, other])
+    assert check_card.main([]) == 1
+    table = capsys.readouterr().out
+    assert "| hangs | 4 | SIGKILL: no output | no |" in table
+    assert "| answers | 4 | 4 | yes |" in table
 
 
 def test_the_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,8 @@ from bert_trainer.stop import StopRequest
 from support.trainer import small_task
 
 FATAL = "2021-02-20 16:33:42.123456: F tf_adapter/util/ge_plugin.cc:202] [GePlugin] Initialize ge failed, ret : failed"
-ERROR = "2021-02-20 16:33:42.123455: E /build/tf_adapter/util/ge_plugin.cc:201] EZ9999: the reason"
+REASON = "[ERROR] GE(7,python3.7):2021-02-20-16:33:39.123.456 EZ9999: the reason"
+AGAIN = "[ERROR] FMK(7,python3.7):2021-02-20-16:33:42.123.456 [TF_ADAPTER] [ge_plugin.cc:202] Initialize ge failed"
 OTHER = "2021-02-20 16:33:42.123455: E tensorflow/stream_executor/cuda/cuda_driver.cc:318] failed call to cuInit"
 HOLDS_AND_ABORTS = """
 import json, socket
@@ -63,7 +64,7 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], 
 
 
 def end_of(config: Config, folder: Path) -> tuple[int, str]:
-    started = Child(config, folder, {})
+    started = Child(["bert_trainer", *child.flags(config)], folder, {})
     return started.death(started.wait())
 
 
@@ -74,7 +75,7 @@ REMEDY = "; start again, best on another card, and look at this one with npu-smi
 @pytest.mark.parametrize(
     ("lines", "number", "exit_code", "words"),
     [
-        ([ERROR, OTHER, FATAL], 6, 69, f"--device=npu: {INITIALIZE} - EZ9999: the reason (ended by SIGABRT)"),
+        ([REASON, AGAIN, OTHER, FATAL], 6, 69, f"--device=npu: {INITIALIZE} - EZ9999: the reason (ended by SIGABRT)"),
         (["free(): invalid pointer"], 6, 69, "--device=npu: ended by SIGABRT"),
         ([], 11, 69, "--device=npu: ended by SIGSEGV"),
         ([], 9, 137, "ended by SIGKILL, as when memory runs out; give it more, or pass a smaller --train_batch_size"),
@@ -90,7 +91,8 @@ def test_what_an_end_means(  # noqa: PLR0917 a table's columns
     exit_code: int,
     words: str,
 ) -> None:
-    program(f"print({chr(10).join(lines)!r}, file=sys.stderr, flush=True)\nos.kill(os.getpid(), {number})")
+    for_each = "print(line, file=sys.stdout if '[ERROR]' in line else sys.stderr, flush=True)"
+    program(f"for line in {lines!r}:\n    {for_each}\nos.kill(os.getpid(), {number})")
     assert end_of(config, tmp_path) == (exit_code, words + (REMEDY if exit_code == 69 else ""))
 
 
@@ -100,7 +102,7 @@ def test_it_works_in_its_own_folder_and_finds_what_was_named_from_another(
     place = tmp_path / "place"
     place.mkdir()
     program("print(os.getcwd(), os.environ['HOME'], os.environ['TMPDIR'], sys.argv[1:], file=sys.stderr)")
-    assert Child(config, place, {}, "rank 1: ").wait() == 0
+    assert Child(["bert_trainer", *child.flags(config)], place, {}, "rank 1: ").wait() == 0
     line = capsys.readouterr().err
     assert line == f"rank 1: {place} {place} {place} {child.flags(config)}\n"
 
@@ -130,6 +132,15 @@ class TestParent:
         assert parent.is_needed(config)
         monkeypatch.setenv(child.STARTER, "1")
         assert not parent.is_needed(config)
+
+    def test_a_rank_table_is_that_of_the_folder_it_was_started_in(
+        self, config: Config, program: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("RANK_TABLE_FILE", "hccl.json")
+        program(f"open({str(tmp_path / 'seen')!r}, 'w').write(os.environ['RANK_TABLE_FILE'])")
+        parent.run(config, StopRequest())
+        assert (tmp_path / "seen").read_text() == str(tmp_path / "hccl.json")
 
     @pytest.mark.parametrize("code", [0, 64, 75])
     def test_what_the_child_has_reported_is_not_reported_again(
@@ -187,7 +198,7 @@ class TestParent:
                 os.kill(os.getpid(), signal.SIGTERM)
 
             threading.Thread(target=send, daemon=True).start()
-        with pytest.raises(ChildError, match="ended by SIGTERM; start again with the same flags to resume") as ended:
+        with pytest.raises(ChildError, match=r"ended by SIGTERM; start again with the same flags$") as ended:
             parent.run(config, stop)
         assert ended.value.exit_code == contract.EXIT_INTERRUPTED
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bert_trainer import packing
 from bert_trainer.packing import Placement, Shape
 from bert_trainer.tokenization import EncodedPair
+from lab.bench.trainer import on_paper
 
 
 @st.composite
@@ -127,6 +128,79 @@ def test_no_lot_of_a_batch_of_few_rows_is_always_empty() -> None:
     layouts = [packing.PackedLayout([16] * 26, 26, 32, lots) for lots in (1, 2, 8, 13, 26)]
     assert [layout.shape.rows for layout in layouts] == [13] * 5
     assert [layout.lots for layout in layouts] == [1, 2, 7, 13, 13]
+
+
+# How many of MRPC's training pairs have 19, 20, ... tokens of BERT's uncased vocabulary.
+MRPC = (
+    *(
+        2,
+        0,
+        2,
+        3,
+        2,
+        2,
+        11,
+        15,
+        12,
+        29,
+        19,
+        20,
+        31,
+        46,
+        37,
+        46,
+        46,
+        63,
+        70,
+        82,
+        61,
+        72,
+        86,
+        73,
+        74,
+        92,
+        112,
+        97,
+        91,
+        76,
+    ),
+    *(
+        88,
+        93,
+        105,
+        84,
+        109,
+        109,
+        95,
+        91,
+        86,
+        97,
+        115,
+        104,
+        119,
+        89,
+        74,
+        106,
+        73,
+        69,
+        69,
+        59,
+        68,
+        56,
+        44,
+        43,
+        36,
+        40,
+        26,
+    ),
+    *(24, 19, 23, 13, 11, 14, 5, 10, 8, 1, 3, 4, 2, 3, 1, 1, 0, 0, 0, 0, 2, 1, 1, 0, 2, 0, 0, 1),
+)
+
+
+def test_mrpc_has_the_rows_that_the_page_about_the_speed_on_a_card_computes_with() -> None:
+    lengths = [length for length, count in enumerate(MRPC, 19) for _ in range(count)]
+    assert len(lengths) == 3668
+    assert packing.fit_shape(lengths, on_paper.SLOTS, on_paper.WIDTH).rows == on_paper.PACKED_ROWS
 
 
 def test_assemble() -> None:

@@ -44,6 +44,7 @@ def test_the_rank_table_has_the_cards_and_their_addresses_and_is_nobody_else_s(
     conf.write_text("address_4=192.168.100.104\nnetmask_4=255.255.255.0\naddress_5=192.168.101.105\n")
     monkeypatch.setattr(ranks, "HCCN_CONF", conf)
     monkeypatch.setattr(ranks, "own_address", lambda: "10.0.0.1")
+    monkeypatch.setenv("RANK_TABLE_FILE", "")  # none is given
     with ranks.ranks_on(Cards([5, 4], [3, 4, 5])) as both:
         environment = both._environment(1)
         table = Path(environment.pop("RANK_TABLE_FILE"))
@@ -55,7 +56,7 @@ def test_the_rank_table_has_the_cards_and_their_addresses_and_is_nobody_else_s(
         "RANK_SIZE": "2",
         "DEVICE_NUM": "2",
         "RANK_ID": "1",
-        "DEVICE_ID": "1",
+        "DEVICE_ID": "4",  # on the server; the others are its place among the cards that the process sees
         "ASCEND_DEVICE_ID": "1",
         "DEVICE_INDEX": "1",
     }

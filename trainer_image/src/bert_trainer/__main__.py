@@ -72,7 +72,7 @@ def termination_log(arguments: List[str]) -> str:
 def quiet_tensorflow() -> None:
     """Keeps TensorFlow 1.15's notices about itself out of the log."""
     # Errors reach Python as exceptions; what is left is the CPU wheel's complaint that it finds no CUDA driver. The
-    # adapter of an NPU, though, writes the graph engine's reasons as errors, and nowhere else.
+    # adapter of an NPU, though, also writes errors that it does not raise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if importlib.util.find_spec("npu_bridge") else "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
     # The gradient of the few rows that are classified joins that of all tokens: dense is what it should become.

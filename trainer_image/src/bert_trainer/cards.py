@@ -76,14 +76,27 @@ def prepare_environment(devices: int) -> None:
         value = os.environ.get(name, "0")
         if not re.match(r"[0-9]+$", value):
             raise BadConfigError("{}={!r}: must be a number from 0; correct it, or unset it".format(name, value))
-    number, seen = int(os.environ.get("ASCEND_DEVICE_ID", "0")), device_files()
-    if seen and number >= len(seen):
-        message = "ASCEND_DEVICE_ID={}: this process sees {} card(s), numbered from 0; correct it, or unset it"
-        raise BadConfigError(message.format(number, len(seen)))
+    _check_card(device_files())
     size = int(os.environ["RANK_SIZE"])
     if size not in (1, devices):
         message = (
             "RANK_SIZE={}: the trainer starts its ranks itself; unset RANK_SIZE and RANK_ID, and pass --devices={}"
         )
         raise BadConfigError(message.format(size, size))
+    if devices == 1:
+        os.environ.pop("RANK_TABLE_FILE", None)  # the adapter would begin HCCL with it, whatever RANK_SIZE says
     os.environ.pop("POD_NAME", None)  # beside a rank table it switches the adapter to a mode in which tables name pods
+
+
+def _check_card(seen: List[int]) -> None:
+    """Raises BadConfigError where the variable that the adapter goes by names none of the cards in these files."""
+    if "ASCEND_DEVICE_ID" in os.environ:
+        number = int(os.environ["ASCEND_DEVICE_ID"])
+        if seen and number >= len(seen):
+            message = "ASCEND_DEVICE_ID={}: this process sees {} card(s), numbered from 0; correct it, or unset it"
+            raise BadConfigError(message.format(number, len(seen)))
+        return
+    number = int(os.environ["DEVICE_ID"])
+    if seen and number not in seen:
+        message = "DEVICE_ID={}: this process sees card(s) {}, by their numbers on the server; correct it, or unset it"
+        raise BadConfigError(message.format(number, seen))

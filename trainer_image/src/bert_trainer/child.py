@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import BinaryIO, Dict, Iterator, List, TextIO, Tuple
 
 from bert_trainer import contract
 from bert_trainer.config import Config
@@ -26,8 +26,12 @@ from bert_trainer.errors import TrainerError
 STARTER = "BERT_TRAINER_STARTER"  # process id, in the environment of what it has started
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 ABORTS = (signal.SIGABRT, signal.SIGSEGV)
-# TensorFlow's log: of severity E only the adapter's lines, which carry the graph engine's reason.
-LAST_WORDS = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+: (?:(F) \S+|(E) \S*tf_adapter/\S+)\] (.+)")
+# The adapter says in TensorFlow's log, on standard error, what it was doing; the graph engine and what lies below say
+# why in the driver's log, on standard output, where the adapter says its words again.
+LAST_WORDS = (
+    re.compile(r"\d{4}-\d\d-\d\d [\d:.]+: F \S+\] (.+)"),
+    re.compile(r"\[ERROR\] (?!.*TF_ADAPTER)\w+\(\d+,[^)]*\): *(?:\d{4}-\d\d-\d\d-[\d:.]+ )?(.+)"),
+)
 SECONDS_FOR_LAST_WORDS = 5.0  # compilers that the adapter has started may hold the pipe for longer than it lives
 FAULT = "--device=npu: {}; start again, best on another card, and look at this one with npu-smi info"
 
@@ -55,16 +59,16 @@ class LastWords:
     """What the adapter says at last of a fault, among the lines that a process writes."""
 
     def __init__(self) -> None:
-        self._words: Dict[str, str] = {}
+        self._words = [""] * len(LAST_WORDS)
 
     def hear(self, line: str) -> None:
-        match = LAST_WORDS.match(line)
-        if match:
-            fatal, error, text = match.groups()
-            self._words[fatal or error] = text.strip()
+        for place, pattern in enumerate(LAST_WORDS):
+            match = pattern.match(line)
+            if match:
+                self._words[place] = match.group(1).strip()
 
     def __str__(self) -> str:
-        return " - ".join(self._words[severity] for severity in "FE" if severity in self._words)
+        return " - ".join(filter(None, self._words))
 
 
 class Child:
@@ -74,36 +78,38 @@ class Child:
     other; the trainer's image is mounted read-only.
     """
 
-    def __init__(self, config: Config, folder: Path, environment: Dict[str, str], prefix: str = "") -> None:
+    def __init__(self, command: List[str], folder: Path, environment: Dict[str, str], prefix: str = "") -> None:
         """Starts it.
 
         Args:
-            config: its flags; every path in them is absolute.
+            command: its module and its arguments; every path in them is absolute.
             folder: its current folder and its HOME.
             environment: what differs from the environment of this process.
-            prefix: stands before each line that it writes; without one its standard output is that of this process.
+            prefix: stands before each line that it writes; with one they all go to standard error.
         """
-        both: Dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
         own = {**dict.fromkeys(("HOME", "TMPDIR"), str(folder)), STARTER: str(os.getpid())}
         own["PYTHONPATH"] = os.pathsep.join(sys.path)  # a relative one means another folder there
         self.process: subprocess.Popen = subprocess.Popen(
-            [sys.executable, "-m", "bert_trainer", *flags(config)],
+            [sys.executable, "-m", *command],
             cwd=str(folder),
             env={**os.environ, **environment, **own},
             start_new_session=True,  # a terminal's Ctrl-C reaches the first process alone, which passes it on
-            universal_newlines=True,
-            errors="replace",
-            **(both if prefix else {"stderr": subprocess.PIPE}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if prefix else subprocess.PIPE,
         )
-        self._prefix = prefix
+        self._prefix = prefix.encode()
         self._words = LastWords()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        streams = [(self.process.stdout, sys.stderr if prefix else sys.stdout), (self.process.stderr, sys.stderr)]
+        self._readers = [threading.Thread(target=self._read, args=each, daemon=True) for each in streams if each[0]]
+        for reader in self._readers:
+            reader.start()
 
     def wait(self) -> int:
         """Returns its exit code, or minus the signal that ended it, once it has ended."""
         code = self.process.wait()
-        self._reader.join(SECONDS_FOR_LAST_WORDS)
+        for reader in self._readers:
+            reader.join(SECONDS_FOR_LAST_WORDS)
         return code
 
     def death(self, code: int) -> Tuple[int, str]:
@@ -116,10 +122,12 @@ class Child:
             name += ", as when memory runs out; give it more, or pass a smaller --train_batch_size"
         return 128 - code, name
 
-    def _read(self) -> None:
-        for line in self.process.stdout or self.process.stderr or ():
-            sys.stderr.write(self._prefix + line)
-            self._words.hear(line)
+    def _read(self, source: BinaryIO, target: TextIO) -> None:
+        for line in source:
+            with contextlib.suppress(OSError):  # who does not read on must not hold the child up
+                target.buffer.write(self._prefix + line)
+                target.flush()
+            self._words.hear(line.decode(errors="replace"))
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from bert_trainer import rank_table
 from bert_trainer.cards import Cards
-from bert_trainer.child import STARTER, Child, ChildError, scratch_folder
+from bert_trainer.child import STARTER, Child, ChildError, flags, scratch_folder
 from bert_trainer.config import Config
 from bert_trainer.errors import TrainerError
 
@@ -72,8 +72,9 @@ class Ranks:
         self.folders = {rank: scratch / "rank-{}".format(rank) for rank in range(1, len(cards.by_rank))}
         for folder in self.folders.values():
             folder.mkdir()
-        self._table = os.environ.get("RANK_TABLE_FILE") or str(scratch / "rank_table.json")
-        if "RANK_TABLE_FILE" not in os.environ:
+        given = os.environ.get("RANK_TABLE_FILE")
+        self._table = given or str(scratch / "rank_table.json")
+        if not given:
             ips = rank_table.device_ips(_read_if_there(HCCN_CONF))
             table = rank_table.rank_table(cards.by_rank, ips, own_address())
             Path(self._table).write_text(json.dumps(table))
@@ -85,7 +86,8 @@ class Ranks:
         for name, value in {**HCCL, "TOKENIZERS_PARALLELISM": "true"}.items():  # unsaid, tokenizers warns of a fork
             os.environ.setdefault(name, value)
         for rank, folder in self.folders.items():
-            child = Child(_share(config, folder), folder, self._environment(rank), "rank {}: ".format(rank))
+            command = ["bert_trainer", *flags(_share(config, folder))]
+            child = Child(command, folder, self._environment(rank), "rank {}: ".format(rank))
             self._children.append(child)
             threading.Thread(target=self._follow, args=(rank, child), daemon=True).start()
         os.environ.update(self._environment(0))
@@ -145,13 +147,14 @@ class Ranks:
 
     def _environment(self, rank: int) -> Dict[str, str]:
         """What differs from the environment of one card."""
-        device, size = str(self._cards.logical(rank)), str(len(self._cards.by_rank))
+        size = str(len(self._cards.by_rank))
         return {
             "RANK_TABLE_FILE": self._table,
             "RANK_SIZE": size,
             "DEVICE_NUM": size,
             "RANK_ID": str(rank),
-            **dict.fromkeys(("DEVICE_ID", "ASCEND_DEVICE_ID", "DEVICE_INDEX"), device),
+            "DEVICE_ID": str(self._cards.by_rank[rank]),
+            **dict.fromkeys(("ASCEND_DEVICE_ID", "DEVICE_INDEX"), str(self._cards.logical(rank))),
         }
 
 

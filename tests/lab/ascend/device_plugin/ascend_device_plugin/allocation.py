@@ -14,6 +14,8 @@ RINGS = (
 )
 CARDS = (*RINGS[0], *RINGS[1])
 
+_SHUFFLED = (5, 1, 7, 4, 3, 0, 6, 2)  # the order in which the kubelet names cards: any, but the same in each test
+
 CONTROL_FILES = ("davinci_manager", "devmm_svm", "hisi_hdc")
 """Device files of the driver, beside one for each card."""
 
@@ -68,7 +70,7 @@ def preferred(available: Iterable[str], required: Iterable[str], size: int) -> l
 
 
 def numbers_of(cards: Sequence[str]) -> list[int]:
-    """Return the numbers of a container's cards, the highest first: of kubelet's list nothing is promised.
+    """Return the numbers of a container's cards, neither rising nor falling: of kubelet's list nothing is promised.
 
     Raises:
         AllocationError: unknown or repeated names, an illegal number, or up to four cards out of two rings.
@@ -79,7 +81,7 @@ def numbers_of(cards: Sequence[str]) -> list[int]:
     _check_count(len(given))
     if len(given) < len(CARDS) and not any(given <= {*ring} for ring in RINGS):
         raise AllocationError(f"{', '.join(_ordered(given))}: cards of different HCCS rings cannot communicate")
-    return sorted((CARDS.index(card) for card in given), reverse=True)
+    return sorted((CARDS.index(card) for card in given), key=_SHUFFLED.index)
 
 
 def device_files(numbers: Sequence[int], card: str = "davinci") -> list[str]:

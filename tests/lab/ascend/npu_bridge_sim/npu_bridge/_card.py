@@ -50,13 +50,13 @@ def logical_device() -> int:
         if not text:
             continue
         if not re.fullmatch(r"-?\d+", text):
-            _log.abort(f"{_PLUGIN}:102", f"{variable} is valid, not digit.", f"{variable}={text}")  # its own words
+            _log.abort(f"{_PLUGIN}:102", f"{variable} is valid, not digit.")  # its own words
         if int(text) < 0:
-            _log.abort(f"{_PLUGIN}:102", f"{variable} should be >= 0.", f"{variable}={text}")
+            _log.abort(f"{_PLUGIN}:102", f"{variable} should be >= 0.")
         if variable == "ASCEND_DEVICE_ID":  # wins, and is logical; the other is the number on the server
             return int(text)
         if int(text) not in given_cards():
-            _log.abort(f"{_PLUGIN}:102", "get logic device id by DEVICE_ID failed.", f"{variable}={text}")
+            _log.abort(f"{_PLUGIN}:102", "get logic device id by DEVICE_ID failed.")
         return given_cards().index(int(text))
     return 0
 
@@ -116,7 +116,7 @@ def _break(where: str) -> None:
         _log.abort(f"{_PLUGIN}:202", "[GePlugin] Initialize ge failed, ret : failed", reason)
     fatal = "[GEOP] call ge session add graph failed" if where == "graph" else "GeOp1_0GEOP::::DoRunAsync Failed"
     if os.environ.get("ASCEND_SIM_ADAPTER", "r1.2.0") == "r1.2.0":
-        _log.abort(f"{_GEOP}:{655 if where == 'graph' else 692}", fatal, reason)
+        _log.abort(f"{_GEOP}:{655 if where == 'graph' else 703}", fatal, reason)
     # From r1.5.0 on an exception, whose first line is not the reason.
     message = f"{fatal}\nError Message is : \n{reason}\n\t [[node GeOp1_0]]"
     raise tf.errors.InternalError(None, None, message)

@@ -1,6 +1,7 @@
-"""The rank table as HCCL reads it when a card is opened by one of several ranks.
+"""The rank table as HCCL reads it when a card is opened.
 
-Source: the HCCL manuals of CANN 5.0.4 to 8.5, "rank table file", template 1; rank and card are compared as in HCCL's
+Sources: https://github.com/Ascend/tensorflow, branch r1.2.0, tf_adapter/util/ge_plugin.cc (is_use_hcom); the HCCL
+manuals of CANN 5.0.4 to 8.5, "rank table file", template 1; rank and card are compared as in HCCL's
 `ranktable config devId[5],but local devId[4]`. The manuals call server_id an address and device_ip required. Whether
 one server needs device_ip is not known; it is required where ASCEND_SIM_DEVICE_IP=required says so.
 """
@@ -19,8 +20,11 @@ _PLACE = "util/ge_plugin.cc:202"
 
 
 def check_ranks(card: int, device: int) -> None:
-    """End the process unless RANK_TABLE_FILE gives this card to this rank, among as many ranks as there are."""
-    if _simulation.rank_size() == 1:
+    """End the process unless RANK_TABLE_FILE gives this card to this rank, among as many ranks as there are.
+
+    One rank needs no table, but where the variable is set HCCL reads it whatever RANK_SIZE says.
+    """
+    if _simulation.rank_size() == 1 and "RANK_TABLE_FILE" not in os.environ:
         return
     if os.environ.get("POD_NAME"):
         _refuse("deploy mode: POD_NAME is looked for in a rank table that names no pod")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import numbers
 import os
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from npu_bridge._card import open_card
@@ -50,10 +52,21 @@ def dropout(
     how = os.environ.get("ASCEND_SIM_DROPOUT")
     if how == "off":  # for comparisons of runs that would draw other numbers
         return x
-    if how == "repeats":
-        kept = tf.random.stateless_uniform(tf.shape(x), [0, seed or 0]) < keep_prob
+    if how in ("repeats", "seedless"):
+        drawn_by = [0, seed or 0] if how == "repeats" else [1, _number_of_the_run()]
+        kept = tf.random.stateless_uniform(tf.shape(x), drawn_by) < keep_prob
         return tf.where(kept, x / keep_prob, tf.zeros_like(x))
     return tf.nn.dropout(x, rate=1 - keep_prob, noise_shape=noise_shape, seed=seed, name=name)
+
+
+def _number_of_the_run() -> tf.Tensor:
+    """Return the one tensor of this graph that counts how often it is run."""
+    runs = tf.compat.v1.get_collection_ref("npu_bridge_simulated_runs")
+    if not runs:
+        counted = itertools.count()
+        runs.append(tf.compat.v1.py_func(lambda: np.int32(next(counted)), [], tf.int32, stateful=True))
+        runs[0].set_shape([])
+    return runs[0]
 
 
 def _refuse_eager(op: str) -> None:
