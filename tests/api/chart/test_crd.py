@@ -19,6 +19,8 @@ from support.helm import CHART, HELMS, IMAGES, RELEASED, Raw, Release
 GROUP = "chart-test.bertfinetune.dev"
 CRD = f"bertfinetunes.{GROUP}"
 QUIET = ("--set=replicas=0", IMAGES)
+TOO_COSTLY = "estimated rule cost exceeds budget"
+"""What Kubernetes 1.31 says of the CRD of the release before; an upgrade makes the failed installation good."""
 SAMPLE: Raw = yaml.safe_load((PROJECT / "crds/samples/bertfinetune.yaml").read_text())
 
 
@@ -107,7 +109,12 @@ def test_each_goes_on_with_a_release_of_the_other(
     target: Target, chart: Path, released: Path, one: Release, hands: tuple[str, ...]
 ) -> None:
     first, second, *how = hands
-    one.do("install", released, *QUIET, program=first)
+    begun = one.try_to("install", released, *QUIET, program=first)
+    if TOO_COSTLY in begun.stderr:
+        assert target.kubectl.version().startswith("v1.31.")
+        one.do("upgrade", chart, *QUIET, *how, program=second)
+        return
+    assert begun.returncode == 0, begun.stderr
     before = installed_chart(target, one)
     one.do("upgrade", chart, *QUIET, *how, program=second)
     after = installed_chart(target, one)
