@@ -58,8 +58,8 @@ FOR_ADD_ONS = {
 CLAIM = {"claimName": "c"}
 HOST_PATH = {"path": "/srv"}
 BOTH = {"claim": CLAIM, "hostPath": HOST_PATH}
-ONE_SOURCE = 'source: Invalid value: "object": set exactly one of claim, hostPath, uri'
-ONE_OUTPUT = 'spec.output: Invalid value: "object": set exactly one of claim, hostPath'
+ONE_SOURCE = "source: Invalid value: set exactly one of claim, hostPath, uri"
+ONE_OUTPUT = "spec.output: Invalid value: set exactly one of claim, hostPath"
 SHA256 = "0123456789abcdef" * 4
 CA = {"name": "corporate-ca"}
 

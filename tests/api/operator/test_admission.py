@@ -68,7 +68,7 @@ def test_create(collection: str, case: Any) -> None:
         assert refusal is None
     else:
         assert refusal is not None
-        assert case.expected in refusal
+        assert case.expected in refusal.replace('"object": ', "")  # only versions before 1.37 print the kind of a value
 
 
 @pytest.mark.parametrize(("path", "value", "field"), TABLE["IMMUTABLE"], ids=str)
