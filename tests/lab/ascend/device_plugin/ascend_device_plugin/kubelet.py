@@ -12,6 +12,7 @@ from ascend_device_plugin.plugin import OPTIONS, SimulatedAscend910
 
 API_VERSION = "v1beta1"
 KUBELET = "kubelet.sock"
+OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)  # a pooled one may lead to the kubelet before this one
 POLL_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ async def _register(plugin: SimulatedAscend910, folder: Path) -> bool:
         version=API_VERSION, endpoint=_endpoint(plugin), resource_name=plugin.resource, options=OPTIONS
     )
     try:
-        async with grpc.aio.insecure_channel(f"unix:{folder / KUBELET}") as channel:
+        async with grpc.aio.insecure_channel(f"unix:{folder / KUBELET}", OWN_CONNECTION) as channel:
             await RegistrationStub(channel).Register(request, timeout=5)
     except grpc.aio.AioRpcError as error:
         if error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
