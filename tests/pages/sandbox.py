@@ -41,7 +41,9 @@ def make(folder: Path) -> Path:
     weights = CACHE / "weights"  # real ones, which are made once a machine
     weights.mkdir(parents=True, exist_ok=True)
     (folder / "weights").symlink_to(weights)
-    (folder / ".build/accuracy").mkdir()
+    results = folder / ".build/accuracy"  # not the project's own, which a page deletes
+    results.unlink(missing_ok=True)
+    results.mkdir()
     return folder
 
 
