@@ -154,6 +154,18 @@ def test_a_stopped_holder_that_goes_on_notices_and_ends(tmp_path: Path) -> None:
             assert not read(tmp_path, 2)["released"]
 
 
+def test_a_failure_is_looked_into_however_fresh_the_last_look_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that the next holder has removed is no fault of the storage."""
+    monkeypatch.setattr(lease, "FRESH_SECONDS", 3600.0)
+    with pytest.raises(lease.LeaseLostError), lease.held(tmp_path, StopRequest()) as held:
+        held.check()
+        vanished(tmp_path, 2, 1)
+        held.check()
+        raise FileNotFoundError
+
+
 def test_processes_that_begin_at_once_take_turns(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(process(TAKES_TURNS, tmp_path)) for _ in range(4)]

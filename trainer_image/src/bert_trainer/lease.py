@@ -86,8 +86,17 @@ class Lease:
         if self._is_released:
             raise LeaseLostError("--output_dir={}: this process has given it back".format(self.output))
         now = time.monotonic()  # goes on while this process is stopped
-        if now - self._looked_at < FRESH_SECONDS:
-            return
+        if now - self._looked_at >= FRESH_SECONDS:
+            self.look()
+            self._looked_at = now
+
+    def look(self) -> None:
+        """Returns while the newest lease in the output folder is this process's, however short ago it last was.
+
+        Raises:
+            LeaseLostError: it is another process's.
+            StorageError: the folder cannot be read.
+        """
         with _storage_errors(self.output):
             newest = _numbers(self.output)[-1]
             if newest != self.number:
@@ -95,7 +104,6 @@ class Lease:
                     "--output_dir={}: {} has taken it while this process did not renew its lease; it goes on there"
                 )
                 raise LeaseLostError(message.format(self.output, _record(self.output, newest).holder))
-        self._looked_at = now
 
     def begin_generation(self) -> None:
         """Says that the run is now in the folder of a generation of its own, where all that it needs already is."""
@@ -151,7 +159,7 @@ def held(output: Path, stop: StopRequest) -> Iterator[Lease]:
     try:
         yield lease
     except Exception:
-        lease.check()
+        lease.look()
         raise
     finally:
         lease.release()
