@@ -162,7 +162,8 @@ def _remove_leftovers() -> None:
     for mount in sorted((m for m in mounts if m.startswith((f"{STATE}/", f"{RUN}/"))), reverse=True):
         subprocess.run(["umount", "--lazy", mount], check=False)
     for family in ("iptables", "ip6tables"):
-        _remove_rules(family)
+        if shutil.which(f"{family}-save"):  # a control plane without a node needs none
+            _remove_rules(family)
     if shutil.which("ipset"):  # a test of network policies installs it, and may have been killed
         firewall.remove_sets()
     subprocess.run(["ip", "address", "delete", f"{NODE_IP}/32", "dev", "lo"], check=False, capture_output=True)

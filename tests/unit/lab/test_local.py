@@ -10,3 +10,18 @@ def test_programs_started_beside_the_cluster_are_found(monkeypatch: pytest.Monke
     for name in ("kubelet", "kwok", "a-controller"):
         (tmp_path / f"{name}.pid").write_text("1 1\n")
     assert [component.name for component in local.started_beside()] == ["a-controller", "kwok"]
+
+
+def test_a_machine_without_iptables_is_tidied_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The tier without a node does not install it."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("pkill", "ip", "umount"):
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    run = tmp_path / "run"
+    run.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setattr(local, "RUN", run)
+    local._remove_leftovers()
+    assert not run.exists()
