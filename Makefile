@@ -172,7 +172,7 @@ clean: ## stop the cluster and delete everything that was built or stored, the v
 .PHONY: setup-dev setup-trainer setup-go setup-chart setup-api setup-cluster setup-release setup-monitoring $(DEV)
 $(DEV) setup-dev:
 	@tests/lab/setup/apt-packages.sh $(PACKAGES)
-	@tests/lab/setup/venv.sh $(DEV) "$$(tests/lab/setup/python.sh 3.11 $(CACHE))" operator/requirements.txt tests/requirements.txt -- operator/src operator/dashboards operator/preflight tests/lab/ascend/device_plugin
+	@tests/lab/setup/venv.sh $(DEV) "$$(tests/lab/setup/python.sh 3.11 $(CACHE))" operator/requirements.txt tests/requirements.txt -- operator/src operator/dashboards operator/generators operator/preflight tests/lab/ascend/device_plugin
 
 setup-trainer: setup-dev
 	@tests/lab/setup/venv.sh $(TRAINER) "$$(tests/lab/setup/python.sh 3.7 $(CACHE))" trainer_image/requirements.txt trainer_image/requirements-tensorflow.txt tests/lab/trainer/requirements.txt -- trainer_image/src

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bertfinetune_operator.accelerator import CARD_ADDRESSES, DRIVER
+from bertfinetune_operator.api.accelerator import CARD_ADDRESSES, DRIVER
 from lab.cluster.layout import KUBECONFIG, NODE_NAME
 from lab.demo.mrpc import SAMPLE
 from lab.demo.stack import RELEASE, SYSTEM_NAMESPACE

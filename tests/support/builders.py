@@ -10,12 +10,12 @@ from typing import Any
 import yaml
 
 from bertfinetune_operator import contract, naming
-from bertfinetune_operator.api import BertFinetune
-from bertfinetune_operator.index import Key
-from bertfinetune_operator.jobs import build_job
-from bertfinetune_operator.observe import Observed, Question, observe, view_job, view_pod, view_progress
+from bertfinetune_operator.api.spec import BertFinetune
+from bertfinetune_operator.api.status import BertFinetuneStatus
+from bertfinetune_operator.decision.views import Observed, Question, observe, view_job, view_pod, view_progress
+from bertfinetune_operator.informer.index import Key
+from bertfinetune_operator.manifests.job import build_job
 from bertfinetune_operator.settings import Settings
-from bertfinetune_operator.status import BertFinetuneStatus
 
 Raw = dict[str, Any]
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from bertfinetune_operator.errors import ClusterError
-from bertfinetune_operator.index import Index
+from bertfinetune_operator.informer.index import Index
 from support.merge import apply
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bertfinetune_operator import contract, kueue
-from bertfinetune_operator.observe import Question
+from bertfinetune_operator import contract
+from bertfinetune_operator.decision import kueue
+from bertfinetune_operator.decision.views import Question
 
 Raw = dict[str, Any]
 

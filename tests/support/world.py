@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bertfinetune_operator import contract, naming
-from bertfinetune_operator.decide import Decision, decide
-from bertfinetune_operator.observe import Observed, Question
+from bertfinetune_operator.decision.decide import Decision, decide
+from bertfinetune_operator.decision.views import Observed, Question
 from support import builders as make
 from support.merge import apply
 
@@ -54,7 +54,7 @@ class World:
         return self.deciding
 
     def operate(self) -> Decision:
-        """One pass, as perform.Reconciler makes it; returns its first decision."""
+        """One pass, as a Reconciler makes it; returns its first decision."""
         first = decision = self.decide()
         if decision.ask:
             self.answers |= dict.fromkeys(decision.ask, "")

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, Json, TypeAdapter, ValidationError
 
 from bertfinetune_operator import naming
-from bertfinetune_operator.accelerator import RESERVED_ENV, VIRTUAL_DEVICES
-from bertfinetune_operator.api import MAX_SECONDS
+from bertfinetune_operator.api.accelerator import RESERVED_ENV, VIRTUAL_DEVICES
+from bertfinetune_operator.api.pods import EnvVar, Resources, Toleration
+from bertfinetune_operator.api.spec import MAX_SECONDS
 from bertfinetune_operator.errors import SettingsError
-from bertfinetune_operator.pods import EnvVar, Resources, Toleration
 
 PREFIX = "BERTFINETUNE_"
 

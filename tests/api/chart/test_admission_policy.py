@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from bertfinetune_operator.accelerator import CARD_ADDRESSES, DRIVER
-from bertfinetune_operator.api import BertFinetune
-from bertfinetune_operator.jobs import build_job
-from bertfinetune_operator.status import BertFinetuneStatus
+from bertfinetune_operator.api.accelerator import CARD_ADDRESSES, DRIVER
+from bertfinetune_operator.api.spec import BertFinetune
+from bertfinetune_operator.api.status import BertFinetuneStatus
+from bertfinetune_operator.manifests.job import build_job
 from lab.cluster.layout import PROJECT
 from lab.operator.installed import service_account
 from lab.operator.process import until

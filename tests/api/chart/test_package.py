@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import bertfinetune_operator
-from bertfinetune_operator.api import BertFinetuneSpec
+from bertfinetune_operator.api.spec import BertFinetuneSpec
 from lab.cluster.layout import PROJECT
 from lab.images import chart, registry
 from support.helm import CHART, HELMS, IMAGES, by_both, helm

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bertfinetune_operator.cluster import BERTFINETUNES
+from bertfinetune_operator.kinds import BERTFINETUNES
 from lab.cluster.layout import program
 from support import builders as make
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bertfinetune_operator import kueue as words
+from bertfinetune_operator.decision import kueue as words
 from lab.cluster import kueue
 from lab.cluster.local import KUBECTL
 from lab.operator.installed import installed_operators_paused, service_account

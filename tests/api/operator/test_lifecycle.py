@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bertfinetune_operator.handlers import WATCHED
+from bertfinetune_operator.informer.handlers import WATCHED
 from lab.cluster import components, processes
 from lab.cluster.layout import API_PORT, NODE_IP
 from lab.operator.installed import installed_operators_paused, service_account

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bertfinetune_operator import kueue
+from bertfinetune_operator.decision import kueue
 from lab.operator.installed import Kubectl
 from lab.operator.played import RESULT, STARTED, Run
 from lab.operator.process import until

@@ -1,7 +1,7 @@
 """The metrics that somebody exports: what a rule, a runbook or a dashboard may ask for."""
 
+from bertfinetune_generators.metrics_table import names
 from bertfinetune_operator import contract
-from bertfinetune_operator.metrics_table import names
 from lab.ascend.npu_exporter import cards
 
 TRAINER = {name for constant, name in vars(contract).items() if constant.startswith("METRIC_")}

@@ -5,14 +5,14 @@ set -euo pipefail
 python=$PWD/$1/bin/python
 
 crd=crds/bertfinetunes.bertfinetune.dev.yaml
-"$python" -m bertfinetune_operator.crd >"$crd.new"
+"$python" -m bertfinetune_generators.crd >"$crd.new"
 mv "$crd.new" "$crd"
 cp "$crd" charts/bertfinetune-operator/files/
 
-"$python" -m bertfinetune_operator.metrics_table >operator/docs/metrics.md.new
+"$python" -m bertfinetune_generators.metrics_table >operator/docs/metrics.md.new
 mv operator/docs/metrics.md.new operator/docs/metrics.md
 
-"$python" -m bertfinetune_operator.api_table crds/samples >operator/docs/api.md.new
+"$python" -m bertfinetune_generators.api_table crds/samples >operator/docs/api.md.new
 mv operator/docs/api.md.new operator/docs/api.md
 
 "$python" -m bertfinetune_dashboards charts/bertfinetune-operator/files/dashboards

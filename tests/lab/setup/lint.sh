@@ -35,6 +35,7 @@ run "ruff format" "$dev/bin/ruff" format --check .
 run "clang-format" "$dev/bin/clang-format" --dry-run --Werror trainer_image/kernels/*.cc
 run "mypy (operator)" "$dev/bin/mypy" --config-file operator/pyproject.toml operator/src
 run "mypy (dashboards)" env MYPYPATH=operator/dashboards "$dev/bin/mypy" --config-file operator/pyproject.toml operator/dashboards
+run "mypy (generators)" env MYPYPATH=operator/generators "$dev/bin/mypy" --config-file operator/pyproject.toml operator/generators
 run "mypy (preflight)" env MYPYPATH=operator/preflight "$dev/bin/mypy" --config-file operator/pyproject.toml operator/preflight
 run "ty (tests, 3.11)" "$dev/bin/ty" check --python "$dev" --python-version 3.11 --extra-search-path tests --exclude tests/lab/bench/trainer --exclude tests/lab/trainer --exclude tests/lab/ascend/npu_bridge_sim --exclude tests/release/trainer --exclude tests/support/trainer tests/api tests/lab tests/node tests/pages tests/release tests/support
 run "ty (trainer, 3.7)" "$dev/bin/ty" check --python "$trainer" --python-version 3.7 --extra-search-path tests trainer_image/src tests/lab/bench/trainer tests/lab/trainer tests/support/trainer tests/release/trainer

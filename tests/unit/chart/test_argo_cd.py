@@ -7,7 +7,7 @@ import yaml
 from lupa.lua51 import LuaRuntime
 
 from bertfinetune_operator import contract
-from bertfinetune_operator.status import PHASES, UNSEEN
+from bertfinetune_operator.api.status import PHASES, UNSEEN
 from support import builders as make
 from support.helm import CHART
 

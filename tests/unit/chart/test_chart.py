@@ -6,8 +6,8 @@ from itertools import combinations
 import pytest
 import yaml
 
-from bertfinetune_operator.api import BertFinetune
-from bertfinetune_operator.leader import ATTEMPT_SECONDS
+from bertfinetune_operator.api.spec import BertFinetune
+from bertfinetune_operator.election.leader import ATTEMPT_SECONDS
 from lab.cluster.layout import PROJECT
 from pages.commands import is_whole
 from support.helm import CHART, IMAGES, OPERATOR, Objects, Raw, by_both, helm, render, sets, template

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bertfinetune_operator import contract, naming
-from bertfinetune_operator.network import network_policy
+from bertfinetune_operator.manifests.network_policy import network_policy
 from bertfinetune_operator.settings import Settings
 from lab.cluster.layout import PROJECT
 from support.helm import CHART, OPERATOR, Objects, Raw, render

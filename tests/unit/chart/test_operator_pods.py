@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bertfinetune_operator import __version__
-from bertfinetune_operator.pods import EnvVar, Resources, Toleration
+from bertfinetune_operator.api.pods import EnvVar, Resources, Toleration
 from bertfinetune_operator.settings import TRAINER_POD_SECURITY_CONTEXT as CONTEXT
 from bertfinetune_operator.settings import Settings
 from support.helm import OPERATOR, Raw, render

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bertfinetune_operator.accelerator import CARD_ADDRESSES, DRIVER, DriverPath
+from bertfinetune_operator.api.accelerator import CARD_ADDRESSES, DRIVER, DriverPath
 from support.helm import CHART, OPERATOR, Raw, render
 from support.rights import KUEUE, LEASES, POLICIES, SERVED, granted
 

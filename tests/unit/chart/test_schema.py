@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from bertfinetune_operator import naming
-from bertfinetune_operator.accelerator import RESERVED_ENV, VIRTUAL_DEVICES
-from bertfinetune_operator.pods import LABEL_VALUE, QUALIFIED_NAME
+from bertfinetune_operator.api.accelerator import RESERVED_ENV, VIRTUAL_DEVICES
+from bertfinetune_operator.api.pods import LABEL_VALUE, QUALIFIED_NAME
 from bertfinetune_operator.settings import NAME, RESOURCE
 from lab.cluster.layout import PROJECT
 from support.helm import CHART, OPERATOR, Raw, render, template

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import pytest
 
 from bertfinetune_dashboards import lint
-from bertfinetune_operator.status import Phase
+from bertfinetune_operator.api.status import Phase
 from lab.cluster.layout import PROJECT
 from lab.monitoring.known_metrics import KNOWN
 

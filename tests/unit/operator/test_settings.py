@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from bertfinetune_operator.api.pods import EnvVar, Toleration
 from bertfinetune_operator.errors import SettingsError
-from bertfinetune_operator.pods import EnvVar, Toleration
 from bertfinetune_operator.settings import Settings
 
 TOLERATIONS = (Toleration(key="npu", operator="Exists"),)

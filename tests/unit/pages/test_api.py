@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bertfinetune_operator.api_table import leaves, page, values
-from bertfinetune_operator.crd import build_crd
+from bertfinetune_generators.api_table import leaves, page, values
+from bertfinetune_generators.crd import build_crd
 from lab.cluster.layout import PROJECT
 
 SAMPLES = sorted((PROJECT / "crds/samples").iterdir())

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bertfinetune_operator.accelerator import ASCEND_910, CARD_ADDRESSES, DRIVER, environment
+from bertfinetune_operator.api.accelerator import ASCEND_910, CARD_ADDRESSES, DRIVER, environment
 from lab.cluster.layout import PROJECT
 from pages.docker_run import docker, parse_run
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
+from bertfinetune_operator.api.status import PHASES
 from bertfinetune_operator.settings import TRAINER_POD_SECURITY_CONTEXT
-from bertfinetune_operator.status import PHASES
 from lab.cluster.layout import PROJECT
 from lab.images.shipped import version
 from support.helm import CHART, helm

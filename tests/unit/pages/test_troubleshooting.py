@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import yaml
 
 from bertfinetune_operator import contract
-from bertfinetune_operator.observe import DISRUPTIONS, IMAGE_REASONS
-from bertfinetune_operator.status import PHASES
+from bertfinetune_operator.api.status import PHASES
+from bertfinetune_operator.decision.views import DISRUPTIONS, IMAGE_REASONS
 from lab.cluster.layout import PROJECT
 from pages.markdown import tokens
 
 PAGE = "operator/docs/troubleshooting.md"
-SOURCES = PROJECT / "operator/src/bertfinetune_operator"
+SOURCES = PROJECT / "operator/src/bertfinetune_operator/decision"
 RULES = PROJECT / "charts/bertfinetune-operator/files/rules/bertfinetune.yaml"
 WORD = re.compile(r"[A-Z][a-zA-Z]+")
 ALERTS = {
@@ -66,7 +66,7 @@ def reasons_in(tree: ast.AST) -> Iterator[set[str]]:
 
 def reasons_of_the_code() -> set[str]:
     found = {*PASSED_ON, *IMAGE_REASONS, *DISRUPTIONS.values(), *contract.EXIT_CLASSES.values()}
-    for path in [*SOURCES.glob("policy/*.py"), SOURCES / "observe.py", SOURCES / "record.py"]:
+    for path in [*SOURCES.glob("policies/*.py"), SOURCES / "views.py", SOURCES / "next_status.py"]:
         found = found.union(*reasons_in(ast.parse(path.read_text())))
     return found
 

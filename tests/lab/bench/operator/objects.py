@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertfinetune_operator.api import BertFinetune
-from bertfinetune_operator.jobs import build_job
+from bertfinetune_operator.api.spec import BertFinetune
+from bertfinetune_operator.api.status import BertFinetuneStatus
+from bertfinetune_operator.manifests.job import build_job
 from bertfinetune_operator.settings import Settings
-from bertfinetune_operator.status import BertFinetuneStatus
 from lab.cluster.errors import ClusterError
 
 Raw = dict[str, Any]

@@ -1,0 +1,1 @@
+"""The requests to the API server, and its clock."""

@@ -1,0 +1,1 @@
+"""Which replica leads, decided on one Lease."""

@@ -1,0 +1,1 @@
+"""What the process tells of itself and of the runs: metrics and probes."""
