@@ -166,7 +166,7 @@ lock: setup-dev ## recompile the hash-pinned requirement files
 
 clean: ## stop the cluster and delete everything that was built or stored, the volumes of the demo included
 	@if [[ -d $(DEV) ]]; then $(DEV_PYTHON) -m lab.cluster down; fi
-	rm -rf $(BUILD) $(CACHE) tests/lab/monitoring/viewer/node_modules /var/lib/bertfinetune-cluster
+	rm -rf $(BUILD) $(CACHE) tests/lab/monitoring/viewer/{node_modules,package-lock.json} /var/lib/bertfinetune-cluster
 
 # What a fresh machine lacks. Each step says what it does, and takes no time when there is nothing to do.
 .PHONY: setup-dev setup-trainer setup-go setup-chart setup-api setup-cluster setup-release setup-monitoring $(DEV)
