@@ -188,6 +188,7 @@ setup-chart: setup-go
 setup-api: setup-chart setup-trainer
 	@$(PROMETHEUS) # for promtool
 	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/crds prometheus-operator istio
+	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/crds-of-peers peers
 	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/bin registry helm-docs kstatus kueue
 
 setup-cluster: setup-dev setup-go

@@ -16,6 +16,7 @@ from lab.demo.target import Target
 
 CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
 CRDS_OF_OTHERS = PROJECT / ".build" / "crds"
+CRDS_OF_PEERS = PROJECT / ".build" / "crds-of-peers"
 settings.register_profile("generous", deadline=5000)  # ms; a busy machine is no reason to fail
 settings.load_profile("generous")
 
@@ -70,9 +71,20 @@ def crd(target: Target) -> None:
 @pytest.fixture(scope="module")
 def crds_of_others(target: Target) -> Iterator[None]:
     """The CRDs of the Prometheus Operator and of Istio, without the programs that act on them."""
-    serve(target, CRDS_OF_OTHERS)
+    yield from served(target, CRDS_OF_OTHERS)
+
+
+@pytest.fixture(scope="module")
+def crds_of_peers(target: Target) -> Iterator[None]:
+    """The CRDs of the products that operator/docs/alternatives.md compares with, without their programs."""
+    yield from served(target, CRDS_OF_PEERS)
+
+
+def served(target: Target, crds: Path) -> Iterator[None]:
+    """Serve the CRDs of a folder until the generator is closed."""
+    serve(target, crds)
     yield
-    target.kubectl.run("delete", f"--filename={CRDS_OF_OTHERS}")
+    target.kubectl.run("delete", f"--filename={crds}")
 
 
 def serve(target: Target, crds: Path) -> None:

@@ -32,10 +32,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def page_of(item: pytest.Item) -> str:
-    """The page that a test is about: its parameter, or where the code lies that is its parameter."""
+    """The page that a test is about: its parameter."""
     assert isinstance(item, pytest.Function), item
     parameters: dict[str, Any] = item.callspec.params
-    return parameters["page"] if "page" in parameters else parameters["code"].page
+    return parameters["page"]
 
 
 @pytest.fixture(scope="session")

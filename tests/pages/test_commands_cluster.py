@@ -16,7 +16,7 @@ from lab.demo.target import Target
 from pages import sandbox
 from pages.commands import Block, Command, blocks
 from pages.example import Example
-from pages.markdown import Code, codes, pages
+from pages.markdown import codes, pages
 from pages.practice import follow
 from pages.shell import Shell
 from support import runs as support
@@ -94,15 +94,3 @@ def is_for_an_incident(page: str) -> bool:
 def is_of_release(command: Command) -> bool:
     """Whether it changes what Helm has installed."""
     return bool(re.search(r"helm (upgrade|rollback|uninstall|install) .", command.text, re.DOTALL))
-
-
-MANIFESTS = [code for page in pages() for code in codes(page) if code.info == "yaml" and "\nkind: " in code.text]
-
-
-@pytest.mark.usefixtures("crds_of_others")
-@pytest.mark.parametrize("code", MANIFESTS, ids=lambda code: f"{code.page}:{code.line}")
-def test_a_manifest_on_a_page(code: Code, installed: Target, namespace: str) -> None:
-    create = ("create", f"--namespace={namespace}", "--dry-run=server", "--validate=strict", "--filename=-")
-    text = re.sub(r"\bnamespace: research\b", f"namespace: {namespace}", code.text)
-    done = installed.kubectl.run(*create, stdin=text, check=False)
-    assert (done.returncode, done.stderr) == (0, "")

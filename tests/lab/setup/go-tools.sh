@@ -67,6 +67,12 @@ build() { # build MODULE OUTPUT_FOLDER
       mkdir "$2"
       awk 'BEGIN {RS = "---\n"} /\n  name: peerauthentications\./' \
         "$(go list -m -f '{{.Dir}}' istio.io/api)/kubernetes/customresourcedefinitions.gen.yaml" >"$2/peerauthentications.yaml" ;;
+    peers) # only the CRDs of what our page shows are wanted
+      go mod download
+      install -D --mode=644 --target-directory="$2" \
+        "$(go list -m -f '{{.Dir}}' github.com/kubeflow/trainer/v2)"/manifests/base/crds/*_{trainingruntimes,trainjobs}.yaml \
+        "$(go list -m -f '{{.Dir}}' github.com/ray-project/kuberay/ray-operator)"/config/crd/bases/ray.io_rayjobs.yaml \
+        "$(go list -m -f '{{.Dir}}' sigs.k8s.io/jobset)"/config/components/crd/bases/jobset.x-k8s.io_jobsets.yaml ;;
     *) go_build "" "$2/" tool ;;
   esac
 }

@@ -1,6 +1,7 @@
 """The values, their schema and the README say the same."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 
@@ -125,6 +126,20 @@ def test_the_memory_in_the_comment_is_what_was_measured() -> None:
         r"peak memory, BERT-Base, MB *\| *\d+ \| *(\d+)", (PROJECT / "trainer_image/README.md").read_text()
     )
     assert {float(megabytes) for megabytes in measured} == {1000 * float(gigabytes)}
+
+
+def test_what_the_operator_takes_is_in_the_comment_as_it_was_measured() -> None:
+    """Memory in whole megabytes; of the CPU the most that an object has taken, rounded up."""
+    page = (PROJECT / "operator/docs/performance.md").read_text()
+    results = {raw["n"]: raw for raw in map(json.loads, re.findall(r'^\{"bench": .*$', page, re.MULTILINE))}
+    (before,) = set(re.findall(r"MB before the first object *\| *\| *(\d+)", page))
+    comment = (CHART / "values.yaml").read_text().replace("\n# ", " ")
+    (told,) = re.findall(
+        r"(\d+) MB before the first object, at most (\d+) MB with 2000 and (\d+) MB with 10000.* takes (\d+) ms",
+        comment,
+    )
+    cpu = math.ceil(max(raw["cpu_ms_per_object"] for raw in results.values()))
+    assert told == (before, *(str(int(results[n]["rss_mb"])) for n in (2000, 10000)), str(cpu))
 
 
 OLD_NAMES = {"image.pullSecrets"}
