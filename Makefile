@@ -24,6 +24,7 @@ result = $(if $(TESTS),,--junitxml=$(RESULTS)/$(1).xml)
 TWO_AT_A_TIME := $(if $(TESTS),,--numprocesses=2 --dist=loadscope)
 HELMS_BUILT = $(and $(wildcard $(BUILD)/bin/helm),$(wildcard $(BUILD)/bin/helm4))
 VERSIONS ?= 1.31 1.37
+PEER ?= training-operator
 DASHBOARDS := charts/bertfinetune-operator/files/dashboards
 
 # A KUBECONFIG that merely lies in the environment does not point the demo at somebody's cluster; only the command line does.
@@ -125,9 +126,9 @@ test-release: setup-trainer setup-cluster setup-release $(WEIGHTS)/minilm $(WEIG
 
 ##@ Measure
 .PHONY: bench-operator bench-trainer accuracy accuracy-base
-bench-operator: setup-go ## many objects at once beside bare Jobs and Kubeflow's training-operator; the last line is JSON [N=500] [PEER=no] [CHECK=1]
-	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/bin kwok $(if $(filter no,$(PEER)),,training-operator)
-	@$(DEV_PYTHON) -m lab.bench.operator --n=$(or $(N),500) --peer=$(or $(PEER),yes) $(if $(CHECK),--check)
+bench-operator: setup-go ## many objects at once beside bare Jobs and a peer, in Go; the last line is JSON [N=500] [PEER=training-operator|trainer|both|no] [CHECK=1] [RECORD=1]
+	@tests/lab/setup/go-tools.sh $(CACHE) $(BUILD)/bin kwok $(patsubst no,,$(PEER:both=training-operator trainer))
+	@$(DEV_PYTHON) -m lab.bench.operator --n=$(or $(N),500) --peer=$(PEER) $(if $(CHECK),--check) $(if $(RECORD),--record)
 
 bench-trainer: setup-trainer $(WEIGHTS)/minilm $(WEIGHTS)/bert-base-uncased ## our speed beside the published code's and PyTorch's (3 GB of packages), half an hour on two quiet cores; the last line is JSON [MRPC=folder] [EPOCHS=3]
 	@tests/lab/setup/venv.sh $(PYTORCH) "$$(tests/lab/setup/python.sh 3.11 $(CACHE))" tests/lab/bench/pytorch/requirements.txt

@@ -1,4 +1,4 @@
-"""A small benchmark on a real control plane, without the peer, which takes minutes to build."""
+"""A small benchmark on a real control plane, without a peer, which takes minutes to build."""
 
 import json
 import os

@@ -1,25 +1,21 @@
 """The real Kueue beside this machine's control plane: what its Helm chart installs, and its controller as a process.
 
-It differs from a user's installation in three things. The controller runs beside the control plane, with the token of
-its ServiceAccount, because a control plane without a node runs no pods; so the webhooks' Service leads to the process.
-The visibility API is left out, because the API server here has no front proxy for aggregated APIs. And Kueue manages
-the namespaces only that carry the label MANAGED, so that it leaves the Jobs of all other tests alone.
+Besides running as a process, it differs from a user's installation in two things. The visibility API is left out,
+because the API server here has no front proxy for aggregated APIs. And Kueue manages the namespaces only that carry
+the label MANAGED, so that it leaves the Jobs of all other tests alone.
 """
 
-import base64
 import json
 import subprocess
-import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lab.cluster import processes
+from lab.cluster import installed, processes
 from lab.cluster.errors import ClusterError
-from lab.cluster.layout import BIN, KUBECONFIG, NODE_IP, STATE
+from lab.cluster.layout import BIN, NODE_IP, STATE
 from lab.cluster.local import KUBECTL
 from lab.cluster.processes import Component
 
@@ -28,6 +24,8 @@ CHART = BIN / "kueue-chart.tgz"
 NAMESPACE = "kueue-system"
 FOLDER = STATE / "kueue"
 """Configuration, kubeconfig and certificates of the process."""
+CERTIFICATES = FOLDER / "certificates"
+SECRET = "kueue-webhook-server-cert"
 MANAGED = {"kueue": "managed"}
 """Label of the namespaces whose Jobs Kueue manages."""
 HEALTH = f"{NODE_IP}:18081"
@@ -37,8 +35,7 @@ CONFIGURATION: Raw = {
     "namespace": NAMESPACE,
     "health": {"healthProbeBindAddress": HEALTH},
     "metrics": {"bindAddress": "0"},
-    # the API server calls a Service of type ExternalName on the port that the webhook configuration names, which is 443
-    "webhook": {"host": NODE_IP, "port": 443, "certDir": str(FOLDER / "certificates")},
+    "webhook": {"host": NODE_IP, "port": 443, "certDir": str(CERTIFICATES)},
     "leaderElection": {"leaderElect": False},
     "managedJobsNamespaceSelector": {"matchLabels": MANAGED},
     "integrations": {"frameworks": ["batch/job"]},
@@ -60,10 +57,10 @@ def running() -> Iterator[None]:
     )
     try:
         KUBECTL.apply(yaml.safe_dump_all(manifests))
-        _write_kubeconfig()
+        installed.write_kubeconfig(FOLDER / "kubeconfig", NAMESPACE, "kueue-controller-manager")
         processes.start(process)
-        processes.wait_ready(process, _write_certificates, 60)
-        processes.wait_ready(process, _is_ready, 60)
+        processes.wait_ready(process, lambda: installed.mount(NAMESPACE, SECRET, CERTIFICATES), 60)
+        processes.wait_ready(process, lambda: installed.is_ready(HEALTH), 60)
         yield
     finally:
         _uninstall(process, manifests)
@@ -100,39 +97,8 @@ def _manifests() -> list[Raw]:
     if done.returncode:
         raise ClusterError(f"helm template of Kueue's chart: {done.stderr.strip()}")
     objects = [raw for raw in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if raw]
-    for raw in objects:
-        if raw["kind"] == "Service" and raw["metadata"]["name"] == "kueue-webhook-service":
-            raw["spec"] = {"type": "ExternalName", "externalName": NODE_IP}
-    return [raw for raw in objects if raw["kind"] not in ("Deployment", "APIService")]
-
-
-def _write_kubeconfig() -> None:
-    """One with the token of Kueue's ServiceAccount: its rights are those of its chart."""
-    account = ("kueue-controller-manager", f"--namespace={NAMESPACE}", "--duration=24h")
-    token = KUBECTL.run("create", "token", *account).stdout.strip()
-    config = yaml.safe_load(KUBECONFIG.read_text())
-    for user in config["users"]:
-        user["user"] = {"token": token}
-    (FOLDER / "kubeconfig").write_text(yaml.safe_dump(config))
-
-
-def _write_certificates() -> bool:
-    """Put the files of the Secret that Kueue fills where it looks for them, as a kubelet would; whether it has."""
-    secret = KUBECTL.get(f"--namespace={NAMESPACE}", "secret", "kueue-webhook-server-cert")
-    files = secret.get("data") or {}
-    folder = Path(CONFIGURATION["webhook"]["certDir"])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(base64.b64decode(content))
-    return {"tls.crt", "tls.key"} <= files.keys()
-
-
-def _is_ready() -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{HEALTH}/readyz", timeout=2):
-            return True
-    except OSError:
-        return False
+    served = [raw for raw in objects if raw["kind"] != "APIService"]
+    return installed.without_pods(served, "kueue-webhook-service", NODE_IP)
 
 
 def _uninstall(process: Component, manifests: Iterable[Raw]) -> None:

@@ -15,6 +15,9 @@ mv operator/docs/metrics.md.new operator/docs/metrics.md
 "$python" -m bertfinetune_generators.api_table crds/samples >operator/docs/api.md.new
 mv operator/docs/api.md.new operator/docs/api.md
 
+PYTHONPATH=tests "$python" -m lab.bench.operator.page >operator/docs/performance.md.new
+mv operator/docs/performance.md.new operator/docs/performance.md
+
 "$python" -m bertfinetune_dashboards charts/bertfinetune-operator/files/dashboards
 
 cd tests/lab/ascend/device_plugin

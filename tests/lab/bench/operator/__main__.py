@@ -4,14 +4,19 @@ import argparse
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from lab.bench.operator import goals, measure, plane, report
+from lab.bench.operator import goals, measure, plane, record, report
+from lab.bench.operator.peers import PEERS
 from lab.bench.operator.results import Results
 from lab.cluster.errors import ClusterError, exit_code
 from lab.cluster.local import KUBECTL
+
+CHOICES: Mapping[str, tuple[str, ...]] = {name: (name,) for name in PEERS} | {"both": tuple(PEERS), "no": ()}
+"""The peers that take part, by the word for them."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +24,13 @@ class Plan:
     """What is measured."""
 
     n: int
-    peer: bool
+    peer: str
     check: bool
+    record: bool
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        return CHOICES[self.peer]
 
 
 def machine() -> str:
@@ -29,14 +39,12 @@ def machine() -> str:
     model = next((line.split(": ")[1] for line in facts if line.startswith("model name")), platform.machine())
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     versions = f"Python {platform.python_version()}, kopf {version('kopf')}, Kubernetes {KUBECTL.client_version()}"
-    return (
-        f"machine: {cores} cores of {model}, Linux {platform.release()}, {versions}, load {load:.1f} before the start"
-    )
+    return f"{cores} cores of {model}, Linux {platform.release()}, {versions}, load {load:.1f} before the start"
 
 
 def run_all(plan: Plan) -> Results:
     """Let every contender run, each on a fresh control plane."""
-    total = 3 if plan.peer else 2
+    total = 2 + len(plan.peers)
 
     def announce(number: int, what: str) -> None:
         print(f"[{number}/{total}] {plan.n} {what}", flush=True)
@@ -45,21 +53,25 @@ def run_all(plan: Plan) -> Results:
     floor = measure.floor(plan.n)
     announce(2, "BertFinetunes, our operator")
     ours = measure.ours(plan.n)
-    if not plan.peer:
-        return Results(floor, ours, None)
-    announce(3, "TFJobs, Kubeflow's training-operator")
-    return Results(floor, ours, measure.peer(plan.n))
+    peers = {}
+    for number, name in enumerate(plan.peers, start=3):
+        announce(number, PEERS[name].objects)
+        peers[name] = measure.peer(name, plan.n)
+    return Results(floor, ours, peers)
 
 
 def bench(plan: Plan) -> None:
-    """Measure and print; ClusterError when a contender fails or, if that is asked for, a goal is missed."""
-    plane.check_machine(peer=plan.peer)
-    print(machine(), flush=True)
+    """Measure, print and record; ClusterError when a contender fails or, if that is asked for, a goal is missed."""
+    plane.check_machine(*(program for name in plan.peers for program in PEERS[name].programs))
+    where = machine()
+    print(f"machine: {where}", flush=True)
     results = run_all(plan)
     for tell in (report.comparison, report.requests, report.programs):
         print(f"\n{tell(results)}")
     print(f"\n{report.further(results.ours)}\n")
     result = report.result(results)
+    if plan.record:
+        record.keep(where, plan.peer, result, results)
     print(report.last_line(result), flush=True)
     if plan.check and (missed := goals.missed(result)):
         raise ClusterError("\n".join(("goals missed:", *missed)))
@@ -68,12 +80,13 @@ def bench(plan: Plan) -> None:
 def parse(arguments: list[str]) -> Plan:
     parser = argparse.ArgumentParser(prog="python -m lab.bench.operator", description=__doc__)
     parser.add_argument("--n", type=int, default=500, metavar="N", help="objects of each contender (default: 500)")
-    parser.add_argument("--peer", choices=("yes", "no"), default="yes", help="whether training-operator takes part")
+    parser.add_argument("--peer", choices=CHOICES, default="training-operator", help="who takes part beside ours")
     parser.add_argument("--check", action="store_true", help="exit 1 and name the goals that are missed")
+    parser.add_argument("--record", action="store_true", help="keep the figures, which `make generate` shows")
     options = parser.parse_args(arguments)
     if options.n < 1:
         parser.error("argument --n: at least one object")
-    return Plan(options.n, options.peer == "yes", options.check)
+    return Plan(**vars(options))
 
 
 def main(arguments: list[str]) -> int:

@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 from lab.bench.operator.objects import Raw
 
-WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
-
 
 class Call(NamedTuple):
     """A verb on a resource, for instance patch of bertfinetunes/status."""
@@ -69,11 +67,6 @@ def refused(entries: Iterable[Entry], *namespaces: str) -> list[Entry]:
     In a namespace on its way out, as those of tests before this one are, it forbids whatever is new, whoever asks.
     """
     return [entry for entry in entries if entry.code == 403 and entry.namespace in namespaces]
-
-
-def writes(calls: Mapping[Call, int]) -> int:
-    """How many of the calls change something."""
-    return sum(number for call, number in calls.items() if call.verb in WRITES)
 
 
 def latencies_ms(entries: Iterable[Entry], parents: str, children: str, owners: Mapping[str, str]) -> list[float]:

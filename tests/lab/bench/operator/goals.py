@@ -24,7 +24,6 @@ class Goal:
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, "==": eq}
 GOALS = (
-    Goal("floor_ratio", "<=", 1.1),
     Goal("peer_time_ratio", ">=", 3.0),
     Goal("peer_cpu_ratio", ">=", 1.5),
     Goal("rss_mb", "<=", 110.0, MEMORY_GOAL_OBJECTS),

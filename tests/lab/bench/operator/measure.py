@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from lab.bench.operator import audit, controllers, load, objects, plane, scraping
 from lab.bench.operator.api import Api
-from lab.bench.operator.audit import Entry
-from lab.bench.operator.objects import BERTFINETUNES, JOBS, PODS, TFJOBS, Kind, Raw
-from lab.bench.operator.results import ControlledRun, OurRun, Process, Restart, Run
+from lab.bench.operator.controllers import Controller
+from lab.bench.operator.objects import BERTFINETUNES, JOBS, PODS, Kind, Raw
+from lab.bench.operator.peers import PEERS
+from lab.bench.operator.results import ControlledRun, OurRun, Process, Requests, Restart, Run, percentile
 from lab.bench.operator.usage import cpu_seconds, peak_resident_mb, resident_mb
 from lab.cluster import processes
 from lab.cluster.errors import ClusterError
@@ -16,7 +17,7 @@ from lab.cluster.layout import AUDIT_LOG
 from lab.cluster.processes import Component
 
 QUIET_SECONDS = 4.0
-"""A controller that neither asked nor worked for this long is done with what was before it."""
+"""Controllers that neither asked nor worked for this long are done with what was before them."""
 QUIET_CPU = 0.05  # of a core
 LONGEST_SECONDS = 300.0
 
@@ -34,7 +35,7 @@ def ours(count: int) -> OurRun:
     """BertFinetunes and our operator, and a second process of it over what the first one has finished."""
     with plane.running(count):
         operator = controllers.start_ours()
-        run = _controlled(BERTFINETUNES, count, "ours", operator)
+        run = _controlled(BERTFINETUNES, count, "ours", controllers.as_administrator(operator))
         finetunes, jobs = _done(BERTFINETUNES, count), _done(JOBS, count)
         objects.check_children(finetunes, jobs, "Job")
         objects.check_children(jobs, _items(PODS), "pod")
@@ -42,19 +43,24 @@ def ours(count: int) -> OurRun:
         owners = {job["metadata"]["name"]: names[str(objects.controller_of(job))] for job in jobs}
         latencies = audit.latencies_ms(audit.read(AUDIT_LOG), "bertfinetunes", "jobs", owners)
         return OurRun(
-            **vars(run), latencies_ms=latencies, scrape=scraping.measure(operator), restart=_restart(operator)
+            **vars(run),
+            median_ms=percentile(latencies, 50),
+            p99_ms=percentile(latencies, 99),
+            scrape=scraping.measure(operator),
+            restart=_restart(operator),
         )
 
 
-def peer(count: int) -> ControlledRun:
-    """TFJobs and Kubeflow's training-operator."""
-    with plane.running(count):
-        operator = controllers.start_peer()
-        try:
-            run = _controlled(TFJOBS, count, "training-operator", operator)
-        finally:
-            controllers.stop_peer(operator)
-        objects.check_children(_done(TFJOBS, count), _items(PODS), "pod")
+def peer(name: str, count: int) -> ControlledRun:
+    """The objects of a peer, and its controllers together."""
+    chosen = PEERS[name]
+    with plane.running(count), chosen.running() as controller:
+        run = _controlled(chosen.kind, count, name, controller)
+        owners = _done(chosen.kind, count)
+        for path, what in chosen.descent:
+            children = _items(path)
+            objects.check_children(owners, children, what)
+            owners = children
         return run
 
 
@@ -67,41 +73,50 @@ def _load(kind: Kind, count: int, label: str, check: Callable[[], object]) -> Ru
     return Run(count, tally.created_seconds, tally.seconds, programs)
 
 
-def _controlled(kind: Kind, count: int, label: str, controller: Component) -> ControlledRun:
+def _controlled(kind: Kind, count: int, label: str, controller: Controller) -> ControlledRun:
     """The same with a controller, whose own counters are read again when it is quiet: late work counts too."""
     _until_quiet(controller)
-    pid = _pid(controller)
-    cpu, first, known = cpu_seconds(pid), resident_mb(pid), len(_requests())
-    run = _load(kind, count, label, check=lambda: _pid(controller))
+    first, cpu, known = sum(map(resident_mb, _pids(controller))), _cpu_seconds(controller), _requests(controller)
+    run = _load(kind, count, label, check=lambda: _pids(controller))
     _until_quiet(controller)
-    requests = audit.count(_requests()[known:])
-    process = Process(cpu_seconds(pid) - cpu, first, peak_resident_mb(pid), requests)
-    return ControlledRun(**vars(run), process=process)
+    spent, peak = _cpu_seconds(controller) - cpu, sum(map(peak_resident_mb, _pids(controller)))
+    return ControlledRun(**vars(run), process=Process(spent, first, peak, _requests(controller) - known))
 
 
 def _restart(operator: Component) -> Restart:
-    known, start = len(_requests()), time.monotonic()
+    controller = controllers.as_administrator(operator)
+    known, start = _requests(controller), time.monotonic()
     controllers.restart(operator)
     seconds = time.monotonic() - start
-    _until_quiet(operator)
-    pid = _pid(operator)
-    return Restart(seconds, cpu_seconds(pid), resident_mb(pid), audit.count(_requests()[known:]))
+    _until_quiet(controller)
+    [pid] = _pids(controller)
+    return Restart(seconds, cpu_seconds(pid), resident_mb(pid), _requests(controller) - known)
 
 
-def _requests() -> list[Entry]:
-    return [entry for entry in audit.read(AUDIT_LOG) if entry.user == plane.CONTROLLER]
+def _requests(controller: Controller) -> Requests:
+    """All that it has asked so far."""
+    calls = audit.count(entry for entry in audit.read(AUDIT_LOG) if entry.user in controller.users)
+    return Requests({f"{call.verb} {call.resource}": number for call, number in calls.items()})
 
 
-def _until_quiet(component: Component) -> None:
-    """Wait until the process has asked nothing and hardly worked for QUIET_SECONDS."""
+def _until_quiet(controller: Controller) -> None:
+    """Wait until the processes have asked nothing and hardly worked for QUIET_SECONDS."""
     deadline = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < deadline:
-        pid = _pid(component)
-        size, cpu = _log_size(), cpu_seconds(pid)
+        size, cpu = _log_size(), _cpu_seconds(controller)
         time.sleep(QUIET_SECONDS)
-        if _log_size() == size and cpu_seconds(pid) - cpu <= QUIET_CPU * QUIET_SECONDS:
+        if _log_size() == size and _cpu_seconds(controller) - cpu <= QUIET_CPU * QUIET_SECONDS:
             return
-    raise ClusterError(f"{component.name} is still busy after {LONGEST_SECONDS:.0f} s: see {component.log}")
+    logs = ", ".join(str(process.log) for process in controller.processes)
+    raise ClusterError(f"still busy after {LONGEST_SECONDS:.0f} s: see {logs}")
+
+
+def _cpu_seconds(controller: Controller) -> float:
+    return sum(map(cpu_seconds, _pids(controller)))
+
+
+def _pids(controller: Controller) -> list[int]:
+    return list(map(_pid, controller.processes))
 
 
 def _log_size() -> int:

@@ -19,6 +19,7 @@ Raw = dict[str, Any]
 NAMESPACE = "bench"
 CARD = "huawei.com/Ascend910"
 IMAGE = "trainer:bench"
+RUNTIME = "one-card"
 CONFIG = Path(__file__).parent / "config"
 RESULT = (CONFIG / "result.json").read_text().strip()
 """What every trainer reports: the fake nodes write it into the termination message."""
@@ -74,6 +75,35 @@ def _tfjob(name: str) -> Raw:
     }
 
 
+def training_runtime() -> Raw:
+    """What all TrainJobs refer to: that pod once more, whose container must be called node."""
+    template = _operators_job("runtime")["spec"]["template"]
+    (trainer,) = template["spec"]["containers"]
+    trainer["name"] = "node"
+    job = {
+        "name": "node",
+        "template": {
+            "metadata": {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}},
+            "spec": {"template": template},
+        },
+    }
+    return {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainingRuntime",
+        "metadata": {"name": RUNTIME, "namespace": NAMESPACE},
+        "spec": {"mlPolicy": {"numNodes": 1}, "template": {"spec": {"replicatedJobs": [job]}}},
+    }
+
+
+def _trainjob(name: str) -> Raw:
+    return {
+        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": name},
+        "spec": {"runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": RUNTIME}},
+    }
+
+
 def _bertfinetune(name: str) -> Raw:
     def folder(path: str) -> Raw:
         return {"hostPath": {"path": path}}
@@ -117,6 +147,8 @@ def _by_phase(raw: Raw) -> str | None:
 JOBS = Kind("jobs", "batch", "v1", _job, _by_condition("Complete"))
 BERTFINETUNES = Kind("bertfinetunes", "bertfinetune.dev", "v1alpha1", _bertfinetune, _by_phase)
 TFJOBS = Kind("tfjobs", "kubeflow.org", "v1", _tfjob, _by_condition("Succeeded"))
+TRAINJOBS = Kind("trainjobs", "trainer.kubeflow.org", "v1alpha1", _trainjob, _by_condition("Complete"))
+JOBSETS = f"/apis/jobset.x-k8s.io/v1alpha2/namespaces/{NAMESPACE}/jobsets"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
 

@@ -23,14 +23,13 @@ NODES = 10
 UNTHROTTLED = ("--kube-api-qps=1000", "--kube-api-burst=2000")
 
 
-def check_machine(*, peer: bool) -> None:
-    """Raise ClusterError where the benchmark cannot run: it needs the control plane's addresses for itself."""
+def check_machine(*programs: str) -> None:
+    """Raise ClusterError where the benchmark cannot run: it needs the peers' programs, and addresses for itself."""
     if any(map(processes.running_pid, components.all_components())):
         raise ClusterError(
             "a cluster is up on this machine, and the benchmark starts one of its own: `make cluster-down` first"
         )
-    further = ("kwok", "training-operator.v1") if peer else ("kwok",)
-    preflight.check_control_plane(*further, target="bench-operator")
+    preflight.check_control_plane("kwok", *programs, target="bench-operator")
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """What the benchmark tells: tables for people, one line of JSON for programs. Pure functions of the measurements."""
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.bench.operator.results import ControlledRun, OurRun, Results, Run
@@ -34,17 +33,14 @@ def comparison(results: Results) -> str:
         controller("all requests an object", lambda run: f"{run.process.requests.total() / run.count:.2f}"),
     ]
     text = table((f"{results.ours.count} objects, one pod each", *runs), rows)
-    return f"{text}\n\n{PEER_LIMIT}" if results.peer else text
+    return f"{text}\n\n{PEER_LIMIT}" if "training-operator" in results.peers else text
 
 
 def requests(results: Results) -> str:
     """Every call of the controllers, per object."""
     runs = results.controlled
     calls = sorted({call for run in runs.values() for call in run.process.requests})
-    rows = [
-        (f"{call.verb} {call.resource}", *(f"{run.process.requests[call] / run.count:.3f}" for run in runs.values()))
-        for call in calls
-    ]
+    rows = [(call, *(f"{run.process.requests[call] / run.count:.3f}" for run in runs.values())) for call in calls]
     return table(("requests an object", *runs), rows)
 
 
@@ -59,10 +55,10 @@ def programs(results: Results) -> str:
 
 def further(ours: OurRun) -> str:
     """What only ours was measured on."""
-    latencies, scrape, again = ours.latencies_ms, ours.scrape, ours.restart
-    calls = ", ".join(f"{number} {call.verb} {call.resource}" for call, number in sorted(again.requests.items()))
+    scrape, again = ours.scrape, ours.restart
+    calls = ", ".join(f"{number} {call}" for call, number in sorted(again.requests.items()))
     return (
-        f"ours, from apply to Job: median {percentile(latencies, 50):.0f} ms, p99 {percentile(latencies, 99):.0f} ms, "
+        f"ours, from apply to Job: median {ours.median_ms:.0f} ms, p99 {ours.p99_ms:.0f} ms, "
         f"all {ours.count} applied at once\n"
         f"ours, a scrape of /metrics: {1000 * scrape.seconds:.0f} ms, {scrape.megabytes:.1f} MB; "
         f"meanwhile /healthz answers within {1000 * scrape.longest_wait_seconds:.0f} ms\n"
@@ -72,31 +68,30 @@ def further(ours: OurRun) -> str:
 
 
 def result(results: Results) -> dict[str, Any]:
-    """The benchmark's result; peer ratios are the peer's by ours, and null where there was no peer."""
-    floor, ours, peer = results.floor, results.ours, results.peer
+    """The benchmark's result; ratios are the peer's by ours, and null where the peer took no part."""
+    floor, ours = results.floor, results.ours
+    operator, trainer = results.peers.get("training-operator"), results.peers.get("trainer")
     return {
         "bench": "operator",
         "n": ours.count,
         "floor_ratio": round(ours.seconds / floor.seconds, 3),
-        "peer_time_ratio": round(peer.seconds / ours.seconds, 2) if peer else None,
+        "peer_time_ratio": round(operator.seconds / ours.seconds, 2) if operator else None,
         "cpu_ms_per_object": round(ours.cpu_ms, 2),
-        "peer_cpu_ratio": round(peer.cpu_ms / ours.cpu_ms, 2) if peer else None,
+        "peer_cpu_ratio": round(operator.cpu_ms / ours.cpu_ms, 2) if operator else None,
+        "trainer_time_ratio": round(trainer.seconds / ours.seconds, 2) if trainer else None,
+        "trainer_cpu_ratio": round(trainer.cpu_ms / ours.cpu_ms, 2) if trainer else None,
+        "trainer_writes_per_object": round(trainer.process.writes / trainer.count, 2) if trainer else None,
         "rss_mb": round(ours.process.peak_mb, 1),
         "growth_kb_per_object": round(ours.growth_kb, 1),
         "writes_per_object": round(ours.process.writes / ours.count, 2),
         "restart_writes": ours.restart.writes,
-        "p99_apply_to_job_ms": round(percentile(ours.latencies_ms, 99)),
+        "p99_apply_to_job_ms": round(ours.p99_ms),
         "scrape_seconds": round(ours.scrape.seconds, 3),
     }
 
 
 def last_line(values: Mapping[str, Any]) -> str:
     return json.dumps(values)
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least this share of the values do not exceed."""
-    return sorted(values)[max(math.ceil(len(values) * percent / 100) - 1, 0)]
 
 
 def _controller_cpu(run: Run) -> float:

@@ -1,25 +1,40 @@
 """What was measured, as plain values."""
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.bench.operator import audit
-from lab.bench.operator.audit import Call
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+TITLES = {"training-operator": "training-operator", "trainer": "Kubeflow Trainer"}
+"""The peers' names in the tables."""
+Requests = Counter[str]
+"""How often each call was made, by verb and resource, as in "patch bertfinetunes/status"."""
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest value that at least this share of the values do not exceed."""
+    return sorted(values)[max(math.ceil(len(values) * percent / 100) - 1, 0)]
+
+
+def writes(requests: Requests) -> int:
+    """How many of the requests change something."""
+    return sum(number for call, number in requests.items() if call.split()[0] in WRITES)
 
 
 @dataclass(frozen=True)
 class Process:
-    """What a controller's process took from before the first object until it was quiet again."""
+    """What a controller's process, or all of them, took from before the first object until they were quiet again."""
 
     cpu_seconds: float
     first_mb: float
     """Resident memory before the first object."""
     peak_mb: float
-    requests: Counter[Call]
+    requests: Requests
 
     @property
     def writes(self) -> int:
-        return audit.writes(self.requests)
+        return writes(self.requests)
 
 
 @dataclass(frozen=True)
@@ -29,11 +44,11 @@ class Restart:
     ready_seconds: float
     cpu_seconds: float
     resident_mb: float
-    requests: Counter[Call]
+    requests: Requests
 
     @property
     def writes(self) -> int:
-        return audit.writes(self.requests)
+        return writes(self.requests)
 
 
 @dataclass(frozen=True)
@@ -79,8 +94,9 @@ class ControlledRun(Run):
 class OurRun(ControlledRun):
     """Ours, of which more is asked."""
 
-    latencies_ms: list[float]
-    """From the arrival of each object to its stored Job."""
+    median_ms: float
+    """From the arrival of an object to its stored Job."""
+    p99_ms: float
     scrape: Scrape
     restart: Restart
 
@@ -91,14 +107,13 @@ class Results:
 
     floor: Run
     ours: OurRun
-    peer: ControlledRun | None
-    """None if it was left out."""
+    peers: dict[str, ControlledRun]
+    """By the word that chooses them."""
 
     @property
     def runs(self) -> dict[str, Run]:
         """By the name that the tables show."""
-        named: dict[str, Run | None] = {"bare Jobs": self.floor, "ours": self.ours, "training-operator": self.peer}
-        return {name: run for name, run in named.items() if run}
+        return {"bare Jobs": self.floor, "ours": self.ours} | {TITLES[name]: run for name, run in self.peers.items()}
 
     @property
     def controlled(self) -> dict[str, ControlledRun]:

@@ -11,9 +11,11 @@ from lab.bench.operator.objects import (
     JOBS,
     RESULT,
     TFJOBS,
+    TRAINJOBS,
     Kind,
     check_children,
     check_done,
+    training_runtime,
 )
 from lab.cluster.errors import ClusterError
 
@@ -37,6 +39,9 @@ FINISHED = {"phase": "Succeeded", "result": {"accuracy": ACCURACY}}
         (TFJOBS, condition("Running"), None),
         (TFJOBS, condition("Succeeded"), DONE),
         (TFJOBS, condition("Failed"), "Why: words"),
+        (TRAINJOBS, condition("Suspended"), None),
+        (TRAINJOBS, condition("Complete"), DONE),
+        (TRAINJOBS, condition("Failed"), "Why: words"),
         (BERTFINETUNES, {}, None),
         (BERTFINETUNES, {"phase": "Running"}, None),
         (BERTFINETUNES, FINISHED, DONE),
@@ -53,7 +58,27 @@ def test_ending(kind: Kind, status: dict[str, Any], ending: str | None) -> None:
 
 
 def test_an_object_without_a_status_is_under_way() -> None:
-    assert [kind.ending(kind.make("a")) for kind in (JOBS, BERTFINETUNES, TFJOBS)] == [None] * 3
+    assert [kind.ending(kind.make("a")) for kind in (JOBS, BERTFINETUNES, TFJOBS, TRAINJOBS)] == [None] * 4
+
+
+def pod_of(template: dict[str, Any]) -> dict[str, Any]:
+    """What the scheduler and the fake nodes see of a pod: all but the names in it."""
+    spec = template["spec"]
+    [container] = spec["containers"]
+    own = ("name", "args", "env")
+    return spec | {"containers": [{key: value for key, value in container.items() if key not in own}]}
+
+
+def test_every_contender_has_the_same_pod() -> None:
+    tfjob = TFJOBS.make("a")["spec"]["tfReplicaSpecs"]["Worker"]["template"]
+    [job] = training_runtime()["spec"]["template"]["spec"]["replicatedJobs"]
+    trainjob = job["template"]["spec"]["template"]
+    assert pod_of(JOBS.make("a")["spec"]["template"]) == pod_of(tfjob) == pod_of(trainjob)
+
+
+def test_the_trainjobs_name_the_runtime() -> None:
+    named, runtime = TRAINJOBS.make("a")["spec"]["runtimeRef"], training_runtime()
+    assert (named["kind"], named["name"]) == (runtime["kind"], runtime["metadata"]["name"])
 
 
 def test_every_object_must_be_done() -> None:

@@ -1,24 +1,11 @@
 import json
-from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from lab.bench.operator import report
-from lab.bench.operator.audit import Call
-from lab.bench.operator.results import ControlledRun, OurRun, Process, Restart, Results, Run, Scrape
-
-STATUS, JOB, SERVICE = Call("patch", "bertfinetunes/status"), Call("create", "jobs"), Call("create", "services")
-PROGRAMS = {"etcd": 1.0, "kube-apiserver": 4.0}
-LISTS = Counter({Call("list", "jobs"): 1})
-OURS = OurRun(
-    *(100, 1.0, 10.0, PROGRAMS),
-    Process(0.5, 70.0, 71.5, Counter({STATUS: 200, JOB: 100, Call("list", "pods"): 2})),
-    latencies_ms=[float(number) for number in range(1, 101)],
-    scrape=Scrape(0.12, 2.3, 0.006),
-    restart=Restart(1.5, 0.7, 80.0, LISTS),
-)
-PEER = ControlledRun(100, 1.0, 40.0, PROGRAMS, Process(1.0, 40.0, 50.0, Counter({SERVICE: 500})))
-RESULTS = Results(Run(100, 1.0, 8.0, PROGRAMS), OURS, PEER)
+from lab.bench.operator.results import Requests, Restart, Results, percentile, writes
+from unit.lab.bench.measured import LISTS, OURS, RESULTS, STATUS
 
 
 def test_the_last_line_is_the_result() -> None:
@@ -29,6 +16,9 @@ def test_the_last_line_is_the_result() -> None:
         "peer_time_ratio": 4.0,
         "cpu_ms_per_object": 5.0,
         "peer_cpu_ratio": 2.0,
+        "trainer_time_ratio": 2.0,
+        "trainer_cpu_ratio": 3.0,
+        "trainer_writes_per_object": 7.0,
         "rss_mb": 71.5,
         "growth_kb_per_object": 15.0,
         "writes_per_object": 3.0,
@@ -38,17 +28,26 @@ def test_the_last_line_is_the_result() -> None:
     }
 
 
-def test_without_the_peer_its_ratios_are_null() -> None:
-    alone = Results(RESULTS.floor, OURS, None)
-    result = report.result(alone)
-    assert result["peer_time_ratio"] is result["peer_cpu_ratio"] is None
-    assert "training-operator" not in report.comparison(alone) + report.requests(alone) + report.programs(alone)
+OF_PEERS = {
+    "training-operator": ("peer_time_ratio", "peer_cpu_ratio"),
+    "trainer": ("trainer_time_ratio", "trainer_cpu_ratio", "trainer_writes_per_object"),
+}
+
+
+@pytest.mark.parametrize("name", OF_PEERS)
+def test_of_a_peer_that_took_no_part_nothing_is_told(name: str) -> None:
+    others = {peer: run for peer, run in RESULTS.peers.items() if peer != name}
+    results = Results(RESULTS.floor, OURS, others)
+    figures = report.result(results)
+    assert {field for field, value in figures.items() if value is None} == set(OF_PEERS[name])
+    title = {"training-operator": "training-operator", "trainer": "Kubeflow Trainer"}[name]
+    assert title not in report.comparison(results) + report.requests(results) + report.programs(results)
 
 
 def test_writes_after_a_restart_are_counted() -> None:
-    restart = Restart(1.5, 0.7, 80.0, LISTS + Counter({STATUS: 3}))
-    again = OurRun(100, 1.0, 10.0, PROGRAMS, OURS.process, OURS.latencies_ms, OURS.scrape, restart)
-    assert report.result(Results(RESULTS.floor, again, None))["restart_writes"] == 3
+    restart = Restart(1.5, 0.7, 80.0, LISTS + Requests({STATUS: 3}))
+    again = replace(OURS, restart=restart)
+    assert report.result(Results(RESULTS.floor, again, {}))["restart_writes"] == 3
     text = report.further(again)
     assert "1 list jobs, 3 patch bertfinetunes/status" in text
     assert "a scrape of /metrics: 120 ms, 2.3 MB; meanwhile /healthz answers within 6 ms" in text
@@ -59,7 +58,7 @@ def test_the_tables_name_everyone_and_the_peers_limit() -> None:
     assert text.splitlines()[0].split("|")[1:-1] == [
         cell.center(len(cell)) for cell in text.splitlines()[0].split("|")[1:-1]
     ]
-    assert [name in text for name in ("bare Jobs", "ours", "training-operator")] == [True] * 3
+    assert all(name in text for name in ("bare Jobs", "ours", "training-operator", "Kubeflow Trainer"))
     assert "limited to 20 requests/s" in text
 
 
@@ -70,14 +69,18 @@ def cells(text: str, title: str) -> list[str]:
 
 def test_rows() -> None:
     text = report.comparison(RESULTS)
-    assert cells(text, "first create to all done, s") == ["8.0", "10.0", "40.0"]
-    assert cells(text, "controller, CPU ms an object") == ["", "5.0", "10.0"]
-    assert cells(text, "controller, writes an object") == ["", "3.00", "5.00"]
-    assert cells(report.requests(RESULTS), "patch bertfinetunes/status") == ["2.000", "0.000"]
-    assert cells(report.programs(RESULTS), "etcd") == ["10.0", "10.0", "10.0"]
-    assert cells(report.programs(RESULTS), "all of them") == ["50.0", "55.0", "60.0"]
+    assert cells(text, "first create to all done, s") == ["8.0", "10.0", "40.0", "20.0"]
+    assert cells(text, "controller, CPU ms an object") == ["", "5.0", "10.0", "15.0"]
+    assert cells(text, "controller, writes an object") == ["", "3.00", "5.00", "7.00"]
+    assert cells(report.requests(RESULTS), "patch bertfinetunes/status") == ["2.000", "0.000", "0.000"]
+    assert cells(report.programs(RESULTS), "etcd") == ["10.0"] * 4
+    assert cells(report.programs(RESULTS), "all of them") == ["50.0", "55.0", "60.0", "65.0"]
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 2.0), (99, 4.0), (25, 1.0), (0, 1.0)])
 def test_percentile(percent: float, value: float) -> None:
-    assert report.percentile([4.0, 1.0, 3.0, 2.0], percent) == value
+    assert percentile([4.0, 1.0, 3.0, 2.0], percent) == value
+
+
+def test_what_writes() -> None:
+    assert writes(Requests({STATUS: 3, "list jobs": 5, "create pods": 2, "watch pods": 7})) == 5
