@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from lab.bench.operator import goals, measure, plane, record, report
 from lab.bench.operator.peers import PEERS
@@ -73,7 +74,16 @@ def bench(plan: Plan) -> None:
     if plan.record:
         record.keep(where, plan.peer, result, results)
     print(report.last_line(result), flush=True)
-    if plan.check and (missed := goals.missed(result)):
+    if plan.check:
+        check(result, where)
+
+
+def check(result: Mapping[str, Any], where: str) -> None:
+    """Raise ClusterError with the goals that are missed."""
+    base = goals.base_of(where, result["n"], record.read(record.FILE.read_text()))
+    if base is None:
+        print(f"not compared with {goals.BASE}, which was not measured with {result['n']} objects on such a machine")
+    if missed := goals.missed(result, base):
         raise ClusterError("\n".join(("goals missed:", *missed)))
 
 
