@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.bench.operator.record import Record
 
-BASE = "BASE_COMMIT"
+BASE = "00fbb54"
 """The commit whose recorded run a result is compared with: the last one at which kopf saw no object (ADR 23)."""
 
 MEMORY_GOAL_OBJECTS = 2000
