@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bertfinetune_operator.informer.handlers import WATCHED
+from bertfinetune_operator.kinds import KINDS
 from lab.cluster import components, processes
 from lab.cluster.layout import API_PORT, NODE_IP
 from lab.operator.installed import installed_operators_paused, service_account
@@ -165,7 +165,7 @@ def test_a_watch_that_goes_silent_is_begun_anew_and_a_dead_one_is_reported(
     start: Callable[..., Operator], world: World, kubeconfig: str, tmp_path: Path
 ) -> None:
     with Proxy(NODE_IP, API_PORT) as proxy:
-        operator = start("only", through(proxy, kubeconfig, tmp_path), watch_timeout="3")
+        operator = start("only", through(proxy, kubeconfig, tmp_path), watch_timeout="8")
         world.create("before")
         until(lambda: world.phase("before") == "Pending", operator.log.read_text)
         assert operator.get("/healthz").status == 200
@@ -179,41 +179,15 @@ def test_a_watch_that_goes_silent_is_begun_anew_and_a_dead_one_is_reported(
         assert operator.get("/healthz").status == 200
 
         proxy.silence(new=True)
-        until(lambda: operator.get("/healthz").status == 503, operator.log.read_text, 25)
+        until(lambda: operator.get("/healthz").status == 503, operator.log.read_text, 40)
         assert "has been silent for" in operator.get("/healthz").text
-        ages = [operator.metric(f'bertfinetune_operator_watch_age_seconds{{resource="{r.plural}"}}') for r in WATCHED]
-        assert max(ages) > 9
+        ages = [operator.metric(f'bertfinetune_operator_watch_age_seconds{{resource="{r.plural}"}}') for r in KINDS]
+        assert max(ages) > 24
         proxy.speak()
         world.create("after")
         until(lambda: operator.get("/healthz").status == 200, operator.log.read_text, 25)
         until(lambda: world.phase("after") == "Pending", operator.log.read_text, 25)
         assert operator.stop() == 0
-
-
-def test_a_restart_of_the_api_server_loses_no_change(start: Callable[..., Operator], world: World) -> None:
-    operator = start("only")
-    world.create("kept", "deleted")
-    until(lambda: world.phase("kept") and world.phase("deleted"), operator.log.read_text)
-    server = components.kube_apiserver()
-    pid = processes.running_pid(server)
-    assert pid
-    os.kill(pid, signal.SIGKILL)
-    processes.stop(server)
-    until(lambda: not _listens(NODE_IP, API_PORT), lambda: "the API server is not dead")
-    processes.start(server)
-    processes.wait_ready(server, lambda: world._kubectl("get", "--raw=/readyz").returncode == 0, 60)
-    world.call("delete", "bft", "deleted", "--wait=false")
-    world.create("new")
-    until(lambda: world.phase("new") == "Pending", operator.log.read_text, 60)
-    pending = f'bertfinetunes{{namespace="{world.namespace}",phase="Pending"}}'
-    until(lambda: operator.metric(pending) == 2, lambda: operator.get("/metrics").text)
-    assert operator.process.poll() is None
-    assert operator.stop() == 0
-
-
-def _listens(host: str, port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex((host, port)) == 0
 
 
 def test_with_roles_in_one_namespace_it_serves_that_one_and_sees_no_other(
@@ -247,3 +221,30 @@ def temporary(kubectl: Kubectl, namespace: str) -> Iterator[None]:
         yield
     finally:
         kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def test_a_restart_of_the_api_server_loses_no_change(start: Callable[..., Operator], world: World) -> None:
+    """The last test here: for some seconds after its start the server refuses owners of a kind it does not know yet."""
+    operator = start("only")
+    world.create("kept", "deleted")
+    until(lambda: world.phase("kept") and world.phase("deleted"), operator.log.read_text)
+    server = components.kube_apiserver()
+    pid = processes.running_pid(server)
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    processes.stop(server)
+    until(lambda: not _listens(NODE_IP, API_PORT), lambda: "the API server is not dead")
+    processes.start(server)
+    processes.wait_ready(server, lambda: world._kubectl("get", "--raw=/readyz").returncode == 0, 60)
+    world.call("delete", "bft", "deleted", "--wait=false")
+    world.create("new")
+    until(lambda: world.phase("new") == "Pending", operator.log.read_text, 60)
+    pending = f'bertfinetunes{{namespace="{world.namespace}",phase="Pending"}}'
+    until(lambda: operator.metric(pending) == 2, lambda: operator.get("/metrics").text)
+    assert operator.process.poll() is None
+    assert operator.stop() == 0
+
+
+def _listens(host: str, port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((host, port)) == 0
