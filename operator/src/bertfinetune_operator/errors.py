@@ -30,3 +30,7 @@ class ForbiddenError(RefusedError):
 
 class OverloadedError(ClusterError):
     """The API server wants to be asked later (429)."""
+
+
+class GoneError(ClusterError):
+    """The API server does not keep the version any more from which it was to go on (410)."""

@@ -5,8 +5,9 @@ import gc
 import logging
 import secrets
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine, Iterator
 from functools import partial
+from typing import Any, NoReturn
 
 import kopf
 
@@ -15,11 +16,14 @@ from bertfinetune_operator.controller.gate import GatedReconciler
 from bertfinetune_operator.controller.progress import poll
 from bertfinetune_operator.controller.worker import work
 from bertfinetune_operator.election.leader import Leader
-from bertfinetune_operator.informer.handlers import WATCHED, register
+from bertfinetune_operator.informer.handlers import register
 from bertfinetune_operator.informer.index import Index, Key
-from bertfinetune_operator.informer.streams import Streams
+from bertfinetune_operator.informer.informer import CHILDREN, Informer
+from bertfinetune_operator.informer.reflector import Reflector
+from bertfinetune_operator.informer.resync import Resync
 from bertfinetune_operator.informer.watches import Watches
 from bertfinetune_operator.informer.work_queue import WorkQueue
+from bertfinetune_operator.kinds import KINDS
 from bertfinetune_operator.settings import Settings
 from bertfinetune_operator.telemetry.counters import Metrics
 from bertfinetune_operator.telemetry.endpoints import Endpoints
@@ -42,8 +46,8 @@ class Replica:
         self._metrics = metrics
         self._index = index
         self._queue = WorkQueue[Key](metrics.queue_wait.observe)
-        self._watches = Watches(WATCHED, settings.watch_namespaces, settings.watch_timeout)
-        self._streams = Streams(index, self._queue, settings.watch_namespaces, self._watches.hear)
+        self._watches = Watches(KINDS, settings.watch_namespaces, settings.watch_timeout)
+        self._informer = Informer(index, self._queue, settings.watch_namespaces)
         self._leader: Leader | None = None
         if settings.leader_election:
             identity = f"{settings.pod_name}_{secrets.token_hex(4)}"
@@ -59,7 +63,7 @@ class Replica:
         self._catch_signals()
         await self._endpoints.open(self._settings.health_port, self._settings.metrics_port)
         try:
-            await self._cluster.require_crd(next(iter(self._settings.watch_namespaces), None))
+            await self._cluster.require_crd(self._settings.watch_namespaces)
             async with asyncio.TaskGroup() as group:
                 stopped = group.create_task(self._stop.wait())
                 leading = group.create_task(self._acquire())
@@ -81,16 +85,18 @@ class Replica:
 
     async def _lead(self) -> None:
         shell = (self._index, self._cluster, self._settings, self._metrics, self._cluster.clock)
+        self._watches.start()
         reconciler = GatedReconciler(*shell, may_write=self._leads)
         started, end = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             # before kopf, which at its end waits for all tasks that began after it
-            beginnings: list[Callable[[], Awaitable[None]]] = [
-                self._become_ready,
-                partial(poll, self._index, self._queue, self._cluster.clock, self._settings.progress_interval),
-                *[partial(work, self._queue, reconciler, self._metrics)] * self._settings.workers,
+            parts = [
+                self._become_ready(),
+                poll(self._index, self._informer.wake, self._cluster.clock, self._settings.progress_interval),
+                *(work(self._queue, reconciler, self._metrics) for _ in range(self._settings.workers)),
+                *self._informing(),
             ]
-            helpers = [group.create_task(self._once_listed(begin)) for begin in beginnings]
+            helpers = [group.create_task(part) for part in parts]
             holding = group.create_task(self._leader.hold()) if self._leader else None
             framework = group.create_task(self._watch(started, end))
             framework.add_done_callback(lambda _: self._stop.set())
@@ -109,21 +115,25 @@ class Replica:
             await self._endpoints.close()
             end.set()
 
-    async def _once_listed(self, begin: Callable[[], Awaitable[None]]) -> None:
-        await self._streams.complete.wait()
-        await begin()
-
     async def _become_ready(self) -> None:
+        await self._informer.ready.wait()
         self._unready = ""
+
+    def _informing(self) -> Iterator[Coroutine[Any, Any, NoReturn]]:
+        """What tells the informer of Jobs and pods, and of what kopf does not."""
+        silence, hear = self._settings.watch_timeout, self._watches.hear
+        for where in self._settings.watch_namespaces or (None,):
+            for resource in CHILDREN:
+                yield Reflector(self._cluster, self._informer, resource, where, silence=silence, hear=hear).run()
+            yield Resync(self._cluster, self._index, self._informer, where, hear=hear).run(silence)
 
     async def _watch(self, started: asyncio.Event, end: asyncio.Event) -> None:
         namespaces, timeout = self._settings.watch_namespaces, self._settings.watch_timeout
-        self._watches.start()
-        for resource in WATCHED:
+        for resource in KINDS:
             age = partial(self._watches.age, resource.plural)
             self._metrics.watch_age.labels(resource.plural).set_function(age)
         await kopf.operator(
-            registry=register(self._streams.listen, timeout),
+            registry=register(self._informer, timeout),
             clusterwide=not namespaces,
             namespaces=namespaces,
             standalone=True,

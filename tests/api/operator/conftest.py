@@ -1,7 +1,9 @@
 """An operator's process for the tests of a module, and a run in a namespace of the test's own."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,17 @@ def operator(kubeconfig: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPat
     with installed_operators_paused(kubectl), Operator(kubeconfig, log) as process:
         yield process
         assert process.stop(signal.SIGTERM) == 0
+
+
+@pytest.fixture
+def start(kubeconfig: str, tmp_path: Path) -> Iterator[Callable[..., Operator]]:
+    """Starts operators, and kills what is left of them."""
+    with ExitStack() as operators:
+
+        def run(name: str, config: str | Path = kubeconfig, **settings: str) -> Operator:
+            return operators.enter_context(Operator(config, tmp_path / f"{name}.log", pod_name=name, **settings))
+
+        yield run
 
 
 @pytest.fixture

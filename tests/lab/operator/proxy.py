@@ -1,4 +1,7 @@
-"""A TCP proxy that can go silent as a broken network does: connections stay open, and what is sent vanishes."""
+"""A TCP proxy that can go silent as a broken network does: connections stay open, and what is sent vanishes.
+
+Or it refuses, as a load balancer without a server does.
+"""
 
 import contextlib
 import socket
@@ -40,7 +43,7 @@ class Proxy:
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
         self._links: list[Link] = []
-        self._silent = False
+        self._silent = self._refusing = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._thread = threading.Thread(target=self._accept)
@@ -62,13 +65,22 @@ class Proxy:
         for link in list(self._links):
             link.silent = True
 
+    def cut(self) -> None:
+        """Close the present connections, and all later ones as soon as they begin."""
+        self._refusing = True
+        for link in list(self._links):
+            link.close()
+
     def speak(self) -> None:
         """Let new connections work again. Those that were silenced never do."""
-        self._silent = False
+        self._silent = self._refusing = False
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
+                if self._refusing:
+                    near.close()
+                    continue
                 far = socket.create_connection(self._target)
                 self._links.append(Link(near, far, silent=self._silent))

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any
 
@@ -16,10 +18,12 @@ from bertfinetune_operator.errors import (
     ClusterError,
     ConflictError,
     ForbiddenError,
+    GoneError,
     NotFoundError,
     OverloadedError,
     RefusedError,
 )
+from bertfinetune_operator.informer.source import LIST_CHUNK, SELECTORS, WATCH_SECONDS
 from bertfinetune_operator.kinds import (
     BERTFINETUNES,
     EVENTS,
@@ -38,6 +42,7 @@ ERRORS: dict[int, type[ClusterError]] = {
     403: ForbiddenError,
     404: NotFoundError,
     409: ConflictError,
+    410: GoneError,
     429: OverloadedError,
 }
 """What an answer means; all others say no: an invalid field, or a webhook that failed (500)."""
@@ -52,6 +57,9 @@ MAX_LOG_BYTES = 262_144
 """Most that is read of a log: a line may have any length."""
 
 JSON = "application/json"
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""Asks for a list of metadata only."""
+
 PATCHES = {"patch": "application/merge-patch+json", "apply": "application/apply-patch+yaml"}
 """Content types of the two kinds of patch; JSON is YAML, too."""
 
@@ -72,6 +80,7 @@ class Cluster:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        configuration.connection_pool_maxsize = 0  # no limit: each watch keeps a connection
         configuration.client_session_kwargs = {"trust_env": False}  # else it looks for a .netrc at each request
         return cls(client.ApiClient(configuration), metrics)
 
@@ -79,14 +88,60 @@ class Cluster:
         """Close the connections."""
         await self._api.close()  # type: ignore[no-untyped-call]
 
-    async def require_crd(self, namespace: str | None = None) -> None:
-        """Raise ClusterError with the remedy if the BertFinetune API cannot be read, everywhere or in one namespace."""
-        try:
-            await self._request("list", BERTFINETUNES.path(namespace), {"limit": "1"})
-        except NotFoundError as error:
-            raise NotFoundError(
-                f"the API {contract.GROUP}/{contract.VERSION} is not served: install the CRD first"
-            ) from error
+    async def require_crd(self, namespaces: Iterable[str] = ()) -> None:
+        """Raise ClusterError with the remedy if the BertFinetune API can be read in none of the namespaces.
+
+        No namespace means all of them at once.
+        """
+        refusals = []
+        for namespace in tuple(namespaces) or (None,):
+            try:
+                await self._request("list", BERTFINETUNES.path(namespace), {"limit": "1"})
+            except NotFoundError as error:
+                raise NotFoundError(
+                    f"the API {contract.GROUP}/{contract.VERSION} is not served: install the CRD first"
+                ) from error
+            except ForbiddenError as error:
+                refusals.append(error)
+            else:
+                return
+        raise refusals[0]
+
+    async def list_pages(
+        self, resource: Resource, namespace: str | None, *, only_metadata: bool = False
+    ) -> AsyncIterator[Object]:
+        """As `Source` says."""
+        query = _selecting(resource, {"limit": str(LIST_CHUNK)})
+        while True:
+            accept = METADATA if only_metadata else JSON
+            page: Object = from_json(await self._request("list", resource.path(namespace), query, accept=accept))
+            yield {**page, "items": page["items"] or []}  # null where there is no metadata to tell
+            if not (token := page["metadata"].get("continue")):
+                return
+            query["continue"] = token
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, version: str, silence: float
+    ) -> AsyncIterator[list[Object]]:
+        """As `Source` says."""
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        limits = aiohttp.ClientTimeout(sock_connect=REQUEST_TIMEOUT, sock_read=silence)
+        path = resource.path(namespace)
+        async with self._answer("watch", path, _selecting(resource, query), limits=limits) as answer:
+            yield []
+            rest = b""
+            async for piece in answer.content.iter_any():
+                *lines, rest = (rest + piece).split(b"\n")
+                changes = [from_json(line) for line in lines if line]
+                for change in changes:
+                    if change["type"] == "ERROR":  # whatever it says, more changes are not to be had
+                        raise GoneError(str(change["object"].get("message", change["object"])))
+                yield changes
 
     async def create_job(self, job: Manifest) -> Object:
         """Create a Job and return it as stored; raise ConflictError or RefusedError."""
@@ -184,28 +239,59 @@ class Cluster:
         return answer
 
     async def _request(
-        self, verb: str, path: str, query: dict[str, str] | None = None, body: Manifest | None = None
+        self,
+        verb: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Manifest | None = None,
+        *,
+        accept: str = JSON,
     ) -> bytes:
-        """The one request: by the client's own connection and credentials, without its models of every kind."""
-        code, began = "error", perf_counter()
-        headers = {"Accept": JSON, "Content-Type": PATCHES.get(verb, JSON)}
+        async with self._answer(verb, path, query, body, accept=accept) as answer:
+            return await answer.read()
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        verb: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Manifest | None = None,
+        *,
+        accept: str = JSON,
+        limits: aiohttp.ClientTimeout | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The one request: by the client's own connection and credentials, without its models of every kind.
+
+        The block reads the body. The request is counted when the block ends, a watch when it begins.
+        """
+        code, began, is_counted = "error", perf_counter(), False
+        limits = limits or aiohttp.ClientTimeout(total=REQUEST_TIMEOUT)
+        headers = {"Accept": accept, "Content-Type": PATCHES.get(verb, JSON)}
+        answer = None
         try:
             request = await self._api.param_serialize(
                 METHODS[verb], path, None, query, headers, body, auth_settings=["BearerToken"]
             )
-            answer = await self._api.call_api(*request, _request_timeout=REQUEST_TIMEOUT)
+            answer = (await self._api.call_api(*request, _request_timeout=limits)).response
             self.clock.hear(answer.headers.get("Date", ""))
-            content: bytes = await answer.read()  # type: ignore[no-untyped-call]
             code = str(answer.status)
             if answer.status >= 300:
-                raise _error(answer.status, answer.headers.get("Retry-After", ""), content)
-            return content
+                raise _error(answer.status, answer.headers.get("Retry-After", ""), await answer.read())
+            if verb == "watch":
+                self._metrics.requested(verb, code, perf_counter() - began)
+                is_counted = True
+            yield answer
         except TimeoutError as error:
-            raise ClusterError(f"the API server has not answered within {REQUEST_TIMEOUT:.0f} s") from error
+            limit = limits.total or limits.sock_read
+            raise ClusterError(f"the API server has not answered within {limit:.0f} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise ClusterError(str(error) or type(error).__name__) from error
         finally:
-            self._metrics.requested(verb, code, perf_counter() - began)
+            if answer is not None:
+                answer.close()  # a watch may be left before its end
+            if not is_counted:
+                self._metrics.requested(verb, code, perf_counter() - began)
 
     async def get_lease(self, namespace: str, name: str) -> Object:
         """Read a Lease; raise NotFoundError."""
@@ -225,12 +311,18 @@ class Cluster:
 METHODS = {
     "get": "GET",
     "list": "GET",
+    "watch": "GET",
     "create": "POST",
     "update": "PUT",
     "patch": "PATCH",
     "apply": "PATCH",
     "delete": "DELETE",
 }
+
+
+def _selecting(resource: Resource, query: dict[str, str]) -> dict[str, str]:
+    selector = SELECTORS.get(resource)
+    return query | {"labelSelector": selector} if selector else query
 
 
 def _error(status: int, retry_after: str, body: bytes) -> ClusterError:

@@ -12,7 +12,6 @@ import aiohttp
 from bertfinetune_operator import contract
 from bertfinetune_operator.decision.views import PodView, ProgressView, view_progress
 from bertfinetune_operator.informer.index import Index, Key
-from bertfinetune_operator.informer.work_queue import WorkQueue
 
 TIMEOUT = aiohttp.ClientTimeout(total=2.0)
 """A trainer that has not answered by then is asked again in the next round."""
@@ -26,15 +25,15 @@ MAX_WRITES_PER_SECOND = 20.0
 MAX_REPORT_BYTES = 4096
 
 
-async def poll(index: Index, queue: WorkQueue[Key], clock: Callable[[], datetime], interval: float) -> None:
-    """Ask every running trainer each `interval` seconds, for ever; a changed report puts its object into the queue."""
+async def poll(index: Index, wake: Callable[[Key], None], clock: Callable[[], datetime], interval: float) -> None:
+    """Ask every running trainer each `interval` seconds, for ever; a changed report wakes its object."""
     limit = aiohttp.TCPConnector(limit=MAX_OPEN, force_close=True)
     async with aiohttp.ClientSession(connector=limit, timeout=TIMEOUT) as session:
 
         async def ask(key: Key, pod: PodView) -> None:
             report = await fetch(session, progress_url(pod.ip))
             if report is not None and index.report(key, pod.name, replace(report, heard_at=clock())):
-                queue.add(key)
+                wake(key)
 
         while True:
             running = list(index.running())

@@ -68,8 +68,13 @@ class Reconciler:
             self._changed.pop(key, None)
             self._network_policies.forget(key.namespace)
             return None
+        is_fresh, entry.is_fresh = entry.is_fresh, False
         decision = await self._decide(key, entry, entry.obj)
         if decision.create:
+            if not is_fresh:  # the object may be gone without a word: a write at its version tells
+                await self._write(key, entry.obj, decision.status_patch or {}, decision.events)
+                if entry.obj is None:
+                    return None
             await self._create(key, entry, entry.obj, decision.create)
             decision = await self._decide(key, entry, entry.obj)
         delay = await self._report(key, entry.obj, decision)
@@ -140,18 +145,21 @@ class Reconciler:
             waits = since + settle_seconds(len(self._changed)) - now.timestamp()
             if waits > 0 and not decision.is_urgent:
                 return waits
-            await self._patch(obj, decision.status_patch, decision.events)
-            self._changed.pop(key, None)
+            await self._write(key, obj, decision.status_patch, decision.events)
+            if entry := self._index.get(key):
+                entry.is_fresh = True  # the write was to an object that exists
             return 0.0  # what follows from the new status: no watch tells of what is known already
         self._changed.pop(key, None)
         return max(0.0, (decision.wake_at - now).total_seconds()) if decision.wake_at else None
 
-    async def _patch(self, obj: Object, patch: Manifest, events: Iterable[Event]) -> None:
+    async def _write(self, key: Key, obj: Object, patch: Manifest, events: Iterable[Event]) -> None:
+        """Patch the status and post the events; an object that is gone is forgotten."""
         try:
             written = await self._cluster.patch_status(obj, patch)
         except NotFoundError:
             self._index.discard(obj)
             return
+        self._changed.pop(key, None)
         self._index.put(written)
         self._metrics.changed(obj, written)
         for event in events:

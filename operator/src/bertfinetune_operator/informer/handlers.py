@@ -1,69 +1,57 @@
-"""What kopf watches, and how: the objects themselves are read from its connection (`streams.py`).
+"""Where kopf hands over an object: each event of a BertFinetune goes to the informer.
 
-Low-level `on.event` handlers leave no finalizer and no annotation behind: objects can be deleted without the operator.
+A low-level `on.event` handler leaves no finalizer and no annotation behind: objects can be deleted without the
+operator. Jobs and pods come by `reflector.py`.
 """
 
-import functools
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 from typing import Any
 
-import aiohttp
 import kopf
-from aiohttp import ClientMiddlewareType
 
-from bertfinetune_operator import naming
-from bertfinetune_operator.kinds import JOBS, KINDS, PODS
-
-WATCHED = tuple(KINDS)
-
-LIST_CHUNK = 100
-"""Objects in one page of a list: a page is in memory as a whole, twice, and a pod is a large document."""
-
-SERVER_TIMEOUT = 300
-"""Seconds after which the API server ends a watch and kopf resumes it where it was: no connection lives for ever."""
+from bertfinetune_operator.informer.informer import Informer
+from bertfinetune_operator.informer.source import LIST_CHUNK, WATCH_SECONDS
+from bertfinetune_operator.kinds import BERTFINETUNES
 
 
-def configure(settings: kopf.OperatorSettings, watch_timeout: float) -> None:
-    """The framework's settings: server-side selectors, paged lists, no events and no annotations of its own."""
-    for resource in (JOBS, PODS):
-        settings.watching.label_selectors[resource] = naming.CHILD_SELECTOR
+class Endless(Iterable[float]):
+    """Pauses between attempts, in seconds, that never run out.
+
+    kopf ends the process when its pauses do, and so would serve no namespace because one of several is forbidden.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((1.0, 2.0, 4.0, 8.0, 16.0), repeat(30.0))
+
+
+def configure(settings: kopf.OperatorSettings, silence: float) -> None:
+    """The framework's settings: paged lists, endless patience, no events and no annotations of its own."""
     settings.watching.chunk_size = LIST_CHUNK
     settings.watching.connect_timeout = settings.networking.connect_timeout = 10
-    settings.watching.inactivity_timeout = watch_timeout
-    settings.watching.server_timeout = SERVER_TIMEOUT
-    settings.watching.client_timeout = SERVER_TIMEOUT + 60
+    settings.watching.inactivity_timeout = silence
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.client_timeout = WATCH_SECONDS + 60
     settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = Endless()
     settings.posting.enabled = False
     settings.scanning.disabled = True  # else kopf watches every CRD and namespace
 
 
-def register(listener: ClientMiddlewareType, watch_timeout: float) -> kopf.OperatorRegistry:
-    """A registry that makes kopf watch, by a connection that `listener` listens to."""
+def register(informer: Informer, silence: float) -> kopf.OperatorRegistry:
+    """A registry of handlers that tell the informer; a watch that is silent for so many seconds is begun again."""
     registry = kopf.OperatorRegistry()
 
-    @functools.cache  # the same credentials are the same session, which kopf does not try again once it was refused
-    def connect(credentials: kopf.ConnectionInfo) -> kopf.AiohttpSession:
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=credentials.as_ssl_context()),
-            headers=credentials.as_http_headers(),
-            proxy=credentials.proxy_url,
-            middlewares=(listener,),
-        )
-        return kopf.AiohttpSession(
-            server=credentials.server, default_namespace=credentials.default_namespace, aiohttp_session=session
-        )
-
     @kopf.on.login(registry=registry)
-    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
-        credentials = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-        return connect(credentials) if credentials else None
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.startup(registry=registry)
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings, watch_timeout)
+        configure(settings, silence)
 
-    async def watched(**_: Any) -> None:
-        """What makes kopf watch; it gets no objects."""
+    @kopf.on.event(BERTFINETUNES.group, BERTFINETUNES.version, BERTFINETUNES.plural, registry=registry)
+    async def bertfinetune(event: kopf.RawEvent, **_: Any) -> None:
+        informer.take(event["type"] or "ADDED", dict(event["object"]))
 
-    for resource in WATCHED:
-        kopf.on.event(*resource, id=f"watched-{resource.plural}", registry=registry)(watched)
     return registry

@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -81,6 +81,8 @@ class Entry:
     """Why the API server refused to create the Job, if it did."""
     answers: dict[Question, str] = field(default_factory=dict)
     """What was asked about the children."""
+    is_fresh: bool = False
+    """Whether an event or a write has shown since the last pass that the object exists."""
 
     @property
     def is_finished(self) -> bool:
@@ -141,6 +143,44 @@ class Index:
         if not (entry.obj or entry.jobs or entry.pods):
             del self._entries[key]
 
+    def retain(self, kind: str, namespace: str | None, listed: Container[str], version: int) -> list[Key]:
+        """Forget what a list at this version lacks, and return its keys.
+
+        What is newer than the list stays: the operator's own writes are here before any list has them.
+
+        Args:
+            kind: what was listed.
+            namespace: where it was listed; None means everywhere.
+            listed: the uids in the list.
+            version: the list's resourceVersion.
+        """
+        gone = []
+        for key in self.keys(namespace):
+            entry = self._entries[key]
+            if kind == contract.KIND:
+                obj = entry.obj
+                missing = [obj] if obj and key.uid not in listed and _version(obj) <= version else []
+            else:
+                children = entry.jobs if kind == "Job" else entry.pods
+                missing = [
+                    _raw(kind, key, child)
+                    for child in children.values()
+                    if child.uid not in listed and child.version <= version
+                ]
+            for raw in missing:
+                self.discard(raw)
+                gone.append(key)
+        return gone
+
+    def keys(self, namespace: str | None) -> list[Key]:
+        """All keys in a namespace, or in all for None."""
+        return [key for key in self._entries if namespace in (None, key.namespace)]
+
+    def versions(self, namespace: str | None) -> dict[str, int]:
+        """The version of each BertFinetune in a namespace, or in all for None, by its uid."""
+        entries = ((key, self._entries[key].obj) for key in self.keys(namespace))
+        return {key.uid: _version(obj) for key, obj in entries if obj}
+
     def deleting(self, key: Key, job: JobView) -> None:
         """Note that a Job is being deleted before a watch tells of it, so that it is not deleted twice."""
         entry = self._entries.get(key)
@@ -172,6 +212,19 @@ class Index:
                     yield key, pod
 
 
+def _version(raw: Object) -> int:
+    return int(raw["metadata"]["resourceVersion"])
+
+
+def _raw(kind: str, key: Key, child: JobView | PodView) -> Object:
+    """As much of a child as `discard` reads."""
+    labels = {naming.LABEL_UID: key.uid}
+    return {
+        "kind": kind,
+        "metadata": {"namespace": key.namespace, "name": child.name, "uid": child.uid, "labels": labels},
+    }
+
+
 def _owned_by(raw: Object, uid: str) -> bool:
     """Whether the object's controller has this uid: a label alone may be anybody's."""
     return any(owner["uid"] == uid and owner.get("controller") for owner in raw["metadata"].get("ownerReferences", ()))
@@ -179,7 +232,7 @@ def _owned_by(raw: Object, uid: str) -> bool:
 
 def _put_object(entry: Entry, raw: Object) -> bool:
     old = entry.obj
-    if old and int(raw["metadata"]["resourceVersion"]) <= int(old["metadata"]["resourceVersion"]):
+    if old and _version(raw) <= _version(old):
         return False  # versions are ordered integers (KEP-5504)
     entry.obj = _slim(raw)
     if entry.is_finished:

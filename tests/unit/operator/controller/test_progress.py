@@ -95,7 +95,7 @@ async def test_trainers_of_both_families_are_asked(ip: str, monkeypatch: pytest.
     index, queue = Index(), WorkQueue[Key]()
     index.put(make.bertfinetune())
     index.put(make.pod(state=RUNNING, podIP=ip))
-    polling = asyncio.create_task(progress.poll(index, queue, lambda: make.NOW, 0.01))
+    polling = asyncio.create_task(progress.poll(index, queue.add, lambda: make.NOW, 0.01))
     entry = index.get(await asyncio.wait_for(queue.get(), 5))
     polling.cancel()
     await runner.cleanup()
@@ -111,7 +111,7 @@ async def test_a_changed_report_wakes_its_object_once(
     index, queue = Index(), WorkQueue[Key]()
     index.put(make.bertfinetune())
     index.put(make.pod(state=RUNNING, podIP="127.0.0.1"))
-    polling = asyncio.create_task(progress.poll(index, queue, lambda: make.NOW, 0.01))
+    polling = asyncio.create_task(progress.poll(index, queue.add, lambda: make.NOW, 0.01))
     key = await asyncio.wait_for(queue.get(), 5)
     entry = index.get(key)
     assert entry

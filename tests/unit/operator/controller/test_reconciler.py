@@ -22,7 +22,9 @@ from bertfinetune_operator.errors import (
     OverloadedError,
     RefusedError,
 )
-from bertfinetune_operator.informer.index import Index, Key
+from bertfinetune_operator.informer.index import Entry, Index, Key
+from bertfinetune_operator.informer.informer import Informer
+from bertfinetune_operator.informer.work_queue import WorkQueue
 from bertfinetune_operator.telemetry.counters import Metrics
 from support import builders as make
 from support.fake_cluster import FakeCluster
@@ -31,8 +33,9 @@ from support.scenes import COMPLETE, FAILED, PULLING, RESULT, RUNNING, UNSCHEDUL
 
 @pytest.fixture
 def cluster() -> FakeCluster:
+    """The object's own event has just come."""
     index = Index()
-    index.put(make.bertfinetune())
+    Informer(index, WorkQueue[Key](), ()).take("ADDED", make.bertfinetune())
     return FakeCluster(index, make.job())
 
 
@@ -103,7 +106,7 @@ async def test_a_refusal_is_reported_at_once_and_once_and_tried_again(
             await reconciler.reconcile(make.KEY)
         assert cluster.calls[:3] == ["create_job", "patch_status", "create_event"]
         clock.now += timedelta(seconds=1)
-    told = [(patch["phase"], patch["reason"], patch["message"]) for patch in cluster.patches]
+    told = [(patch["phase"], patch["reason"], patch["message"]) for patch in cluster.patches if patch]
     assert told == [("Pending", "JobRefused", "failed calling webhook")]
     del cluster.errors["create_job"]
     await settle(reconciler, clock)
@@ -117,6 +120,39 @@ async def test_a_server_that_wants_to_be_asked_later_is_not_written_to(
     with pytest.raises(OverloadedError):
         await reconciler.reconcile(make.KEY)
     assert cluster.calls == ["create_job"]
+
+
+def entry_of(cluster: FakeCluster) -> Entry:
+    entry = cluster.index.get(make.KEY)
+    assert entry
+    return entry
+
+
+@pytest.fixture
+def lost(cluster: FakeCluster) -> None:
+    """The object runs, and its Job is gone."""
+    cluster.index.put(make.bertfinetune({"phase": "Running", "attempt": 0}, resourceVersion="2"))
+
+
+@pytest.mark.usefixtures("lost")
+async def test_a_ghost_gets_no_job_and_is_forgotten(cluster: FakeCluster, reconciler: Reconciler) -> None:
+    """The object was deleted while no watch told of it: only a write at its version shows that."""
+    entry_of(cluster).is_fresh = False
+    cluster.errors["patch_status"] = NotFoundError("not found")
+    assert await reconciler.reconcile(make.KEY) is None
+    assert cluster.calls == ["patch_status"]
+    assert cluster.index.get(make.KEY) is None
+
+
+@pytest.mark.usefixtures("lost")
+@pytest.mark.parametrize(("is_fresh", "calls"), [(True, ["create_job"]), (False, ["patch_status", "create_job"])])
+async def test_only_an_object_that_was_just_shown_to_exist_gets_its_job_before_its_status(
+    cluster: FakeCluster, reconciler: Reconciler, is_fresh: bool, calls: list[str]
+) -> None:
+    entry_of(cluster).is_fresh = is_fresh
+    await reconciler.reconcile(make.KEY)
+    assert cluster.calls == calls
+    assert not entry_of(cluster).is_fresh  # a later pass may be long after
 
 
 @pytest.fixture
