@@ -31,8 +31,8 @@ from bertfinetune_operator.telemetry.endpoints import Endpoints
 STOP_SECONDS = 5.0
 """How long passes under way may take to end when the process is told to stop."""
 
-YOUNG_OBJECTS = 20_000
-"""Objects made before a collection, in place of 700: a watch event alone is made of hundreds, and none is a cycle."""
+YOUNG_OBJECTS = 5_000
+"""Objects made before a garbage collection, in place of 700: one watch event is made of hundreds."""
 
 logger = logging.getLogger(__name__)
 

@@ -34,6 +34,7 @@ def configure(settings: kopf.OperatorSettings, silence: float) -> None:
     settings.watching.client_timeout = WATCH_SECONDS + 60
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = Endless()
+    settings.queueing.idle_timeout = 0.1  # else a burst keeps a worker for each of its objects
     settings.posting.enabled = False
     settings.scanning.disabled = True  # else kopf watches every CRD and namespace
 
