@@ -132,7 +132,7 @@ def test_what_the_operator_takes_is_in_the_comment_as_it_was_measured() -> None:
     """Memory in whole megabytes; of the CPU the most that an object has taken, rounded up."""
     page = (PROJECT / "operator/docs/performance.md").read_text()
     results = {raw["n"]: raw for raw in map(json.loads, re.findall(r'^\{"bench": .*$', page, re.MULTILINE))}
-    (before,) = set(re.findall(r"MB before the first object *\| *\| *(\d+)", page))
+    before = max(re.findall(r"MB before the first object *\| *\| *(\d+)", page), key=int)
     comment = (CHART / "values.yaml").read_text().replace("\n# ", " ")
     (told,) = re.findall(
         r"(\d+) MB before the first object, at most (\d+) MB with 2000 and (\d+) MB with 10000.* takes (\d+) ms",

@@ -29,8 +29,6 @@ class Goal:
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, "==": eq}
 GOALS = (
-    Goal("peer_time_ratio", ">=", 3.0),
-    Goal("peer_cpu_ratio", ">=", 1.5),
     Goal("rss_mb", "<=", 110.0, MEMORY_GOAL_OBJECTS),
     Goal("growth_kb_per_object", "<=", 20.0),
     Goal("writes_per_object", "<=", 4.0),
