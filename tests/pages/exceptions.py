@@ -7,7 +7,7 @@ PAGES: dict[str, str] = {
 NEEDS: dict[str, str] = {
     "empty-cluster": "restores every run; tests/api/operator/test_gitops.py does it in a namespace of its own",
     "ascend": "needs an Ascend card, its driver and Ascend Hub's image; the options of `docker run` are looked at",
-    "expandable-class": "needs a StorageClass that expands volumes, which the test cluster has not",
+    "expandable-class": "needs a StorageClass that expands volumes; tests/api/operator/test_day_2.py runs it with one",
     "namespace-of-its-own": "fills claims that the pages' runs have; tests/node/test_first_claims.py runs it",
 }
 """By the word after `needs=` at a code block."""
@@ -16,7 +16,7 @@ COMMANDS: dict[str, str] = {
     r"npu-smi info.*": "needs an Ascend card and its driver",
     r"docker build trainer_image/": "needs Docker, which tests/release/test_builder.py has",
     r"kubectl \S+ (exec loader|cp FILE) .*": "is about a claim that is still empty; tests/graph/weights runs the tool",
-    r"kubectl drain .*": "evicts all that the only node has; tests/node/test_short_runs.py evicts a run's pod",
+    r"kubectl drain .*": "evicts all that the only node has; tests/api/operator/test_day_2.py drains another",
     r"git bisect .*": "moves the project to other commits; tests/pages/test_bisect.py runs it in a clone",
     r"kubectl delete crd .*": "deletes the runs of every test; tests/api/chart/test_crd.py does it elsewhere",
     r"make demo KUBECONFIG=.*": "needs somebody's cluster; tests/node/test_own_cluster.py takes the same steps",

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,12 @@ def sets(values: Raw) -> list[str]:
 def template(release: str = "op", namespace: str = "system", **values: Any) -> subprocess.CompletedProcess[str]:
     """Run `helm template` with the values; it never raises."""
     return by_both("template", release, CHART, f"--namespace={namespace}", IMAGES, *sets(values))
+
+
+def conventions() -> dict[str, list[str]]:
+    """Whose names the chart's values have, as the source of its README lists them: values by the README's letters."""
+    lists = re.findall(r'\(list "([A-Za-z]+)" "(.+)"\)', (CHART / "README.md.gotmpl").read_text())
+    return {letters: names.split() for letters, names in lists}
 
 
 @functools.cache  # many tests look at the same rendering

@@ -94,9 +94,8 @@ def device_plugin(seen: Seen) -> Row:
     if not plugins:
         return Row(check, "warn", "none of this name", needed, "fine where another plugin offers the cards")
     told = ", ".join(f"{_state(p)}{', in Volcano mode' if in_volcano_mode(p) else ''}" for p in plugins)
-    if all(plugin["status"]["numberReady"] == plugin["status"]["desiredNumberScheduled"] for plugin in plugins):
-        return Row(check, "ok", told, needed)
-    return Row(check, "warn", told, needed, "kubectl -n kube-system describe daemonsets, and the pods' logs")
+    remedy = _what_makes_ready(plugins)
+    return Row(check, "warn" if remedy else "ok", told, needed, remedy)
 
 
 def in_volcano_mode(plugin: Object) -> bool:
@@ -239,10 +238,12 @@ def storage(seen: Seen) -> Row:
 
 def exporter(seen: Seen) -> Row:
     check, needed = "npu-exporter", "for dashboards and alerts about cards"
-    if found := seen.named("DaemonSet", "npu-exporter"):
-        return Row(check, "ok", ", ".join(map(_state, found)), needed)
-    remedy = "install MindCluster's, or set monitoring.rules.disabled.BertFinetuneCardsNotScraped=true"
-    return Row(check, "warn", "no DaemonSet npu-exporter", needed, remedy)
+    found = seen.named("DaemonSet", "npu-exporter")
+    if not found:
+        remedy = "install MindCluster's, or set monitoring.rules.disabled.BertFinetuneCardsNotScraped=true"
+        return Row(check, "warn", "no DaemonSet npu-exporter", needed, remedy)
+    remedy = _what_makes_ready(found)
+    return Row(check, "warn" if remedy else "ok", ", ".join(map(_state, found)), needed, remedy)
 
 
 def prometheus(seen: Seen) -> Row:
@@ -275,6 +276,15 @@ def _state(workload: Object) -> str:
     ready = status.get("numberReady", status.get("readyReplicas", 0))
     wanted = status.get("desiredNumberScheduled", workload["spec"].get("replicas", 0))
     return f"{name_of(workload)} {ready}/{wanted}"
+
+
+def _what_makes_ready(daemons: Sequence[Object]) -> str:
+    """What to do where a pod is not ready or none is wanted anywhere; one of several may be for other cards."""
+    counts = [(found["status"]["numberReady"], found["status"]["desiredNumberScheduled"]) for found in daemons]
+    if not any(wanted for _, wanted in counts):
+        return "it is on no node: kubectl label node NODE workerselector=dls-worker-node, which MindCluster's asks for"
+    ill = [found["metadata"] for found, (ready, wanted) in zip(daemons, counts, strict=True) if ready != wanted]
+    return f"kubectl -n {ill[0]['namespace']} describe daemonset {ill[0]['name']}, and its pods' logs" if ill else ""
 
 
 def _is_available(deployment: Object) -> bool:
