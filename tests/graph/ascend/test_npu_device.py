@@ -12,11 +12,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, npu
+from bert_trainer import contract
 from bert_trainer.config import Config
-from bert_trainer.device import device_faults, open_device
+from bert_trainer.devices import npu
+from bert_trainer.devices.device import device_faults, open_device
 from bert_trainer.errors import DeviceFaultError
-from bert_trainer.optimization import AdamWeightDecayOptimizer, minimize
+from bert_trainer.model.optimization import AdamWeightDecayOptimizer, minimize
 from npu_bridge.estimator import npu_ops
 from npu_bridge.estimator.npu import npu_config
 from npu_bridge.estimator.npu.npu_estimator import NPUEstimatorSpec

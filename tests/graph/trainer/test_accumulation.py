@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from bert_trainer import model_fn, modeling, train
 from bert_trainer.config import Config
-from bert_trainer.cpu import CpuDevice
+from bert_trainer.devices.cpu import CpuDevice
 from bert_trainer.errors import InterruptedRunError
-from bert_trainer.stop import StopRequest
+from bert_trainer.model import bert
+from bert_trainer.reporting.stop import StopRequest
+from bert_trainer.training import model_fn
+from bert_trainer.training import run as room
 from support.trainer import small_bert, small_task
 from support.trainer.outputs import assert_same_numbers, curves_of, last_step, result_of
 
@@ -35,11 +37,11 @@ def run(
     undropped: Path, make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
     """Runs the trainer without dropout and returns the output folder."""
-    monkeypatch.setattr(modeling, "CLASSIFIER_DROPOUT", 0.0)
+    monkeypatch.setattr(bert, "CLASSIFIER_DROPOUT", 0.0)
 
     def run(name: str, stop: StopRequest = StopRequest(), **flags: Any) -> Path:  # noqa: B008 - it is never told to stop
         config = make_config(model_path=str(undropped), output_dir=str(tmp_path / name), **flags)
-        train.run(config, stop, started=time.monotonic())
+        room.run(config, stop, started=time.monotonic())
         return tmp_path / name
 
     return run
@@ -110,7 +112,7 @@ def test_each_lot_of_each_step_drops_other_units(
     (data / "train.tsv").write_text("\n".join([header, *[row] * 16]) + "\n", encoding="utf-8")
     monkeypatch.setattr(model_fn, "losses", spied)
     flags = {"data_path": str(data), "learning_rate": 1e-9, "num_train_epochs": 1.0}
-    train.run(make_config(gradient_accumulation_steps=4, **flags), StopRequest(), started=time.monotonic())
+    room.run(make_config(gradient_accumulation_steps=4, **flags), StopRequest(), started=time.monotonic())
     assert [len(values) for values in seen] == [2] * 8
     assert len({values.tobytes() for values in seen}) == 8
 
@@ -142,10 +144,10 @@ def test_a_step_needs_the_memory_of_a_lot(make_config: MakeConfig, tmp_path: Pat
             train_batch_size=256,
             gradient_accumulation_steps=lots,
         )
-        recipe = train._recipe(config, CpuDevice())
-        train_set, dev = train._datasets(recipe)
+        recipe = room._recipe(config, CpuDevice())
+        train_set, dev = room._datasets(recipe)
         hook = PeakHook()
-        train._take_steps(recipe, train_set, dev.dataset, range(1), hooks=[hook])
+        room._take_steps(recipe, train_set, dev.dataset, range(1), hooks=[hook])
         peaks.append(hook.bytes)
     # The weights' gradients and the word embeddings of all lots do not shrink.
     assert all(fewer < 0.75 * more for more, fewer in zip(peaks, peaks[1:])), peaks

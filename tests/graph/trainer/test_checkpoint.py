@@ -8,9 +8,9 @@ from typing import Any, Callable, List
 import pytest
 import tensorflow.compat.v1 as tf
 
-from bert_trainer import checkpoint
 from bert_trainer.errors import BadConfigError, BadModelError, TrainerError
-from bert_trainer.modeling import variable_shapes
+from bert_trainer.model import pretrained
+from bert_trainer.model.bert import variable_shapes
 from support.trainer import small_bert, small_task
 
 
@@ -21,7 +21,7 @@ def folder(model_folder: Path, tmp_path: Path) -> Path:
 
 
 def test_a_sound_model(folder: Path) -> None:
-    model = checkpoint.load(folder, "custom", 32)
+    model = pretrained.load(folder, "custom", 32)
     assert model.config == small_bert.CONFIG
     assert list(model.vocabulary) == small_task.VOCABULARY
     assert set(model.variables) == set(variable_shapes(small_bert.CONFIG))
@@ -80,14 +80,14 @@ def truncate(folder: Path) -> None:
 def test_broken_models(folder: Path, break_it: Callable[[Path], None], model_name: str, message: str) -> None:
     break_it(folder)
     with pytest.raises(BadModelError, match=message):
-        checkpoint.load(folder, model_name, 32)
+        pretrained.load(folder, model_name, 32)
 
 
 def test_a_table_with_more_rows_than_tokens_is_usable(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As of weights whose table was padded to a multiple of 8."""
     with_vocabulary(*small_task.VOCABULARY[:-1])(folder)
     caplog.set_level("INFO")
-    model = checkpoint.load(folder, "custom", 32)
+    model = pretrained.load(folder, "custom", 32)
     assert (len(model.vocabulary), model.config.vocab_size) == (30, 31)
     assert "vocab.txt: 30 tokens for the 31 rows of the model" in caplog.text
 
@@ -111,46 +111,46 @@ STRAY = [*small_task.SPECIAL, *map(str, range(300)), "A"]
 def test_the_vocabulary_or_the_flag_tells_the_case(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tokens: List[str], do_lower_case: str, lower_case: bool
 ) -> None:
-    monkeypatch.setattr(checkpoint, "_verified_variables", lambda *_: [])
+    monkeypatch.setattr(pretrained, "_verified_variables", lambda *_: [])
     with_config(vocab_size=len(tokens))(folder)
     with_vocabulary(*tokens)(folder)
-    assert checkpoint.load(folder, "custom", 32, do_lower_case).lower_case == lower_case
+    assert pretrained.load(folder, "custom", 32, do_lower_case).lower_case == lower_case
 
 
 def test_a_contradicted_case_is_refused(folder: Path) -> None:
     message = r"--do_lower_case=false: .*vocab.txt is uncased \(no token has a capital letter\); pass true, or leave"
     with pytest.raises(BadConfigError, match=message):
-        checkpoint.load(folder, "custom", 32, "false")
+        pretrained.load(folder, "custom", 32, "false")
     with_vocabulary(*CASED)(folder)
     with pytest.raises(
         BadConfigError, match=r"--do_lower_case=true: .*vocab.txt is cased \(it holds 'The'\); pass false, or leave"
     ):
-        checkpoint.load(folder, "custom", 32, "true")
+        pretrained.load(folder, "custom", 32, "true")
 
 
 def test_a_cased_vocabulary_is_none_of_an_uncased_model_s(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_vocabulary(*CASED)(folder)
-    monkeypatch.setitem(checkpoint.PUBLISHED_SIZES, "bert-base-uncased", (2, 64, 4))
+    monkeypatch.setitem(pretrained.PUBLISHED_SIZES, "bert-base-uncased", (2, 64, 4))
     with pytest.raises(
         BadModelError, match=r"vocab.txt: it is cased \(it holds 'The'\), bert-base-uncased is not; use its"
     ):
-        checkpoint.load(folder, "bert-base-uncased", 32)
+        pretrained.load(folder, "bert-base-uncased", 32)
 
 
 def test_too_few_positions(folder: Path) -> None:
     with pytest.raises(BadConfigError, match=r"--max_seq_length=41: .* has 40 positions"):
-        checkpoint.load(folder, "custom", 41)
+        pretrained.load(folder, "custom", 41)
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "bert_config.json", "bert_model.ckpt.index"])
 def test_fingerprint_sees_every_file(folder: Path, name: str) -> None:
-    before = checkpoint.fingerprint(folder)
+    before = pretrained.fingerprint(folder)
     (folder / name).write_bytes((folder / name).read_bytes() + b"\n")
-    after = checkpoint.fingerprint(folder)
+    after = pretrained.fingerprint(folder)
     assert [key for key in before if before[key] != after[key]] == [name]
     (folder / name).unlink()
     with pytest.raises(TrainerError, match=name):
-        checkpoint.fingerprint(folder)
+        pretrained.fingerprint(folder)
 
 
 def test_fingerprint_of_other_weights_differs(model_folder: Path, tmp_path: Path) -> None:
@@ -162,14 +162,14 @@ def test_fingerprint_of_other_weights_differs(model_folder: Path, tmp_path: Path
     for name in ("vocab.txt", "bert_config.json"):
         shutil.copy(str(model_folder / name), str(tmp_path))
     assert (
-        checkpoint.fingerprint(tmp_path)["bert_model.ckpt.index"]
-        != checkpoint.fingerprint(model_folder)["bert_model.ckpt.index"]
+        pretrained.fingerprint(tmp_path)["bert_model.ckpt.index"]
+        != pretrained.fingerprint(model_folder)["bert_model.ckpt.index"]
     )
 
 
 def test_the_top_layers_and_the_pooler_are_left_to_the_initializer(folder: Path) -> None:
-    model = checkpoint.load(folder, "custom", 32)
-    kept = {count: set(checkpoint.without_top_layers(model, count).variables) for count in (0, 1, 2)}
+    model = pretrained.load(folder, "custom", 32)
+    kept = {count: set(pretrained.without_top_layers(model, count).variables) for count in (0, 1, 2)}
     assert kept[0] == set(model.variables)
     assert {name for name in kept[0] - kept[1] if "/layer_1/" not in name} == {
         "bert/pooler/dense/kernel",
@@ -178,4 +178,4 @@ def test_the_top_layers_and_the_pooler_are_left_to_the_initializer(folder: Path)
     assert {name.split("/")[1] for name in kept[1]} == {"embeddings", "encoder"}
     assert {name.split("/")[1] for name in kept[2]} == {"embeddings"}
     with pytest.raises(BadConfigError, match="--reinit_layers=3: the model has 2 layers"):
-        checkpoint.without_top_layers(model, 3)
+        pretrained.without_top_layers(model, 3)

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_trainer.evaluation import DevSet, Evaluator, epoch_ends, evaluation_line
-from bert_trainer.events import EventFile
-from bert_trainer.feeding import Dataset
-from bert_trainer.history import History
-from bert_trainer.packing import PackedLayout
-from bert_trainer.run_folder import RunFolder
-from bert_trainer.stop import StopRequest
-from bert_trainer.tasks import TASKS
-from bert_trainer.telemetry import Telemetry
-from bert_trainer.tokenization import EncodedPair
+from bert_trainer.data.tasks import TASKS
+from bert_trainer.data.tokenization import EncodedPair
+from bert_trainer.layouts.input_fn import Dataset
+from bert_trainer.layouts.packed import PackedLayout
+from bert_trainer.output.folder import RunFolder
+from bert_trainer.output.history import History
+from bert_trainer.reporting.stop import StopRequest
+from bert_trainer.reporting.telemetry import Telemetry
+from bert_trainer.reporting.tensorboard import EventFile
+from bert_trainer.training.evaluator import DevSet, Evaluator, epoch_ends, evaluation_line
 from support.trainer.outputs import curves_of
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tensorflow.compat.v1 as tf
 
-from bert_trainer.events import EventFile
+from bert_trainer.reporting.tensorboard import EventFile
 from support.trainer.outputs import curves_of
 
 
@@ -84,7 +84,7 @@ def test_a_resumed_run_is_one_curve(tmp_path: Path, processes: list, steps: list
 
 WRITE = """
 import sys, pathlib
-from bert_trainer.events import EventFile
+from bert_trainer.reporting.tensorboard import EventFile
 events = EventFile(pathlib.Path(sys.argv[1]), 0)
 for step in range(1, 21):
     events.add(step, {"train/loss": 0.5})

@@ -12,14 +12,15 @@ import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from bert_trainer import __main__ as entry
-from bert_trainer import checkpoint, export
 from bert_trainer.config import Config
-from bert_trainer.cpu import CpuDevice
-from bert_trainer.model_fn import Recipe
-from bert_trainer.modeling import Bert
-from bert_trainer.operations import PackedOperations, gelu
-from bert_trainer.tasks import TASKS
-from bert_trainer.tokenization import EncodedPair
+from bert_trainer.data.tasks import TASKS
+from bert_trainer.data.tokenization import EncodedPair
+from bert_trainer.devices.cpu import CpuDevice
+from bert_trainer.model import pretrained
+from bert_trainer.model.bert import Bert
+from bert_trainer.model.operations import PackedOperations, gelu
+from bert_trainer.training import saved_model
+from bert_trainer.training.model_fn import Recipe
 from support.trainer import small_bert, small_task
 from support.trainer.places import PROJECT
 
@@ -66,7 +67,7 @@ def test_the_model_of_a_run(
     # The development set, as a client would send it.
     lines = [line.split("\t") for line in (data_folder / "dev.tsv").read_text(encoding="utf-8-sig").splitlines()[1:]]
     tokens = [[["[CLS]", *first.split(), "[SEP]"], [*second.split(), "[SEP]"]] for *_, first, second in lines]
-    inputs = {name: np.zeros([len(lines), small_task.WIDTH], np.int32) for name in export.INPUTS}
+    inputs = {name: np.zeros([len(lines), small_task.WIDTH], np.int32) for name in saved_model.INPUTS}
     for row, (first, second) in enumerate(tokens):
         ids = [small_task.VOCABULARY.index(token) for token in first + second]
         inputs["input_ids"][row, : len(ids)] = ids
@@ -94,10 +95,10 @@ def trained(config: Config, outputs: int) -> str:
 
 
 def exported(config: Config) -> Path:
-    model = checkpoint.load(Path(config.model_path), "custom", config.max_seq_length)
+    model = pretrained.load(Path(config.model_path), "custom", config.max_seq_length)
     recipe = Recipe(config, TASKS[config.task_name], model, CpuDevice())
     Path(config.output_dir).mkdir(exist_ok=True)
-    return export.write(recipe, trained(config, recipe.task.outputs), Path(config.output_dir), 1)
+    return saved_model.write(recipe, trained(config, recipe.task.outputs), Path(config.output_dir), 1)
 
 
 def expected_logits(pairs: Sequence[EncodedPair]) -> np.ndarray:
@@ -140,7 +141,7 @@ def test_a_second_export_takes_the_place_of_the_first_and_of_what_an_interrupted
     command = [str(Path(sys.executable).parent / "saved_model_cli"), "show", "--dir", str(folder), "--all"]
     shown = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
     width = small_task.WIDTH
-    for name in export.INPUTS:
+    for name in saved_model.INPUTS:
         assert f"inputs['{name}'] tensor_info:\n        dtype: DT_INT32\n        shape: (-1, {width})" in shown
     assert "outputs['probabilities'] tensor_info:\n        dtype: DT_FLOAT\n        shape: (-1, 2)" in shown
     assert "Method name is: tensorflow/serving/predict" in shown

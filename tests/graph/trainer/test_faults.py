@@ -18,11 +18,13 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, evaluation, lease, takeover, train
+from bert_trainer import contract
 from bert_trainer.errors import StorageError
-from bert_trainer.run_folder import RunFolder
-from bert_trainer.saving import WeightsSaver
-from bert_trainer.telemetry import Telemetry
+from bert_trainer.output import lease, takeover
+from bert_trainer.output.checkpoints import WeightsSaver
+from bert_trainer.output.folder import RunFolder
+from bert_trainer.reporting.telemetry import Telemetry
+from bert_trainer.training import evaluator, run
 from support.trainer import small_task
 from support.trainer.outputs import result_of, weights
 
@@ -87,11 +89,11 @@ def before(moment: Moment, happens: Callable[[], None]) -> Any:
 
 
 STOPS = {
-    "reading the data": Moment(train, "read_pairs", 1, "nothing"),
+    "reading the data": Moment(run, "read_pairs", 1, "nothing"),
     "a step": Moment(Telemetry, "step", 5, "model.ckpt-5"),
     "a checkpoint is saved": Moment(WeightsSaver, "save", 2, "model.ckpt-6"),
-    "the first epoch's evaluation": Moment(evaluation, "infer", 2, "model.ckpt-5"),
-    "the last evaluation": Moment(evaluation, "infer", 3, "model.ckpt-10"),
+    "the first epoch's evaluation": Moment(evaluator, "infer", 2, "model.ckpt-5"),
+    "the last evaluation": Moment(evaluator, "infer", 3, "model.ckpt-10"),
 }
 CRASHES = {
     "a step": Moment(Telemetry, "step", 5, "model.ckpt-3"),
@@ -200,7 +202,7 @@ NO_ROOM = {
 WRITING = {
     "before the run": (lease, "_take"),
     "while it takes over": (takeover, "remove_earlier_generations"),
-    "while it reads": (train, "read_pairs"),
+    "while it reads": (run, "read_pairs"),
     "in a step": (Telemetry, "step"),
     "at the end": (RunFolder, "copy"),
 }
@@ -208,7 +210,7 @@ WRITING = {
 
 @pytest.mark.parametrize("error", NO_ROOM.values(), ids=NO_ROOM)
 def test_a_full_disk_is_one_by_any_name(error: Exception) -> None:
-    with pytest.raises(StorageError) as failure, train._storage_errors("/output/run"):
+    with pytest.raises(StorageError) as failure, run._storage_errors("/output/run"):
         raise error
     where = "/(elsewhere/x|output/run)"
     words = "(No space left on device|Disk quota exceeded); make the output folder writable and large enough"
@@ -217,7 +219,7 @@ def test_a_full_disk_is_one_by_any_name(error: Exception) -> None:
 
 def test_memory_that_is_used_up_is_no_full_disk() -> None:
     error = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,9]")
-    with pytest.raises(tf.errors.ResourceExhaustedError), train._storage_errors("/output/run"):
+    with pytest.raises(tf.errors.ResourceExhaustedError), run._storage_errors("/output/run"):
         raise error
 
 

@@ -12,7 +12,8 @@ from typing import List
 
 import pytest
 
-from bert_trainer import contract, fetch
+from bert_trainer import contract
+from bert_trainer.fetch import __main__ as fetch
 from support.trainer.fetching import MRPC, Flags, failure, tar_gz, tree
 from support.trainer.object_server import Answer, ObjectServer
 
@@ -28,7 +29,7 @@ def test_secrets_stay_out_of_every_line(server: ObjectServer, flags: Flags, tmp_
     assert "secret" not in done.stdout + (tmp_path / "log").read_text()
     script = """
         import sys
-        from bert_trainer import fetch
+        from bert_trainer.fetch import __main__ as fetch
         def bug(flags): raise ZeroDivisionError("in " + flags.url)
         fetch.fetch = bug
         sys.exit(fetch.main(sys.argv[1:]))

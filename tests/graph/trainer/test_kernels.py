@@ -12,10 +12,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 from bert import modeling as reference
 
-from bert_trainer import kernels
-from bert_trainer.cpu import CpuDevice
+from bert_trainer.devices import kernels
+from bert_trainer.devices.cpu import CpuDevice
 from bert_trainer.errors import BadConfigError
-from bert_trainer.operations import Norm, gelu
+from bert_trainer.model.operations import Norm, gelu
 
 SEED = [3, 5]
 OFFSETS = np.array([0, 5, 5, 17, 37], np.int32)  # the second pair is empty
@@ -154,7 +154,7 @@ THREADS = """
 import sys
 import numpy as np
 import tensorflow.compat.v1 as tf
-from bert_trainer import kernels
+from bert_trainer.devices import kernels
 random = np.random.RandomState(0)
 shapes = ((700, 48), (700, 48), (48,), (48,))
 x, residual, bias, gamma = (tf.constant(random.normal(size=shape).astype("f")) for shape in shapes)

@@ -10,13 +10,13 @@ import tensorflow.compat.v1 as tf
 from bert import modeling as reference
 from bert import run_classifier
 
-from bert_trainer.cpu import CpuDevice
+from bert_trainer.data.tokenization import EncodedPair
+from bert_trainer.devices.cpu import CpuDevice
 from bert_trainer.errors import BadModelError
-from bert_trainer.flat import FlatLayout
-from bert_trainer.modeling import Bert, read_bert_config, variable_shapes
-from bert_trainer.operations import Operations, PackedOperations, gelu
-from bert_trainer.packing import Features
-from bert_trainer.tokenization import EncodedPair
+from bert_trainer.layouts.flat import FlatLayout
+from bert_trainer.layouts.packed import Features
+from bert_trainer.model.bert import Bert, read_bert_config, variable_shapes
+from bert_trainer.model.operations import Operations, PackedOperations, gelu
 from support.trainer import small_bert, small_task
 
 Evaluated = Tuple[np.ndarray, float, Dict[str, np.ndarray]]

@@ -10,8 +10,9 @@ from bert import optimization as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bert_trainer import kernels, optimization
-from bert_trainer.optimization import AdamWeightDecayOptimizer, learning_rate_at, minimize
+from bert_trainer.devices import kernels
+from bert_trainer.model import optimization
+from bert_trainer.model.optimization import AdamWeightDecayOptimizer, learning_rate_at, minimize
 
 RATE = 0.01
 # The reference increments the step while it computes the rate, so a step may see the next one's: here all are equal.

@@ -14,12 +14,14 @@ import tensorflow.compat.v1 as tf
 from bert import modeling as reference
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, lease, predict
-from bert_trainer.data import read_pairs, read_unlabelled
-from bert_trainer.stop import StopRequest
-from bert_trainer.submission import answers
-from bert_trainer.tasks import TASKS
-from bert_trainer.tokenization import encode_pairs, read_vocabulary
+from bert_trainer import contract
+from bert_trainer.data.glue import read_pairs, read_unlabelled
+from bert_trainer.data.tasks import TASKS
+from bert_trainer.data.tokenization import encode_pairs, read_vocabulary
+from bert_trainer.output import lease
+from bert_trainer.predict import __main__ as predict
+from bert_trainer.predict.submission import answers
+from bert_trainer.reporting.stop import StopRequest
 from support.trainer import small_task
 
 

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, lease, train
+from bert_trainer import contract
 from bert_trainer.config import Config
 from bert_trainer.errors import InterruptedRunError
-from bert_trainer.stop import StopRequest
+from bert_trainer.output import lease
+from bert_trainer.reporting.stop import StopRequest
+from bert_trainer.training import run
 from support.trainer import small_task
 from support.trainer.outputs import curves_of, last_step, result_of, weights
 
@@ -41,7 +43,7 @@ class StopAtSeven(StopRequest):
 
 
 def trained(config: Config, stop: StopRequest) -> Dict[str, Any]:
-    return train.run(config, stop, started=time.monotonic())
+    return run.run(config, stop, started=time.monotonic())
 
 
 @pytest.fixture(scope="module")

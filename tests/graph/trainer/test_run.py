@@ -19,10 +19,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, evaluation, train
+from bert_trainer import contract
 from bert_trainer.config import Config
 from bert_trainer.errors import InterruptedRunError
-from bert_trainer.stop import StopRequest
+from bert_trainer.reporting.stop import StopRequest
+from bert_trainer.training import evaluator, run
 from support.trainer import small_bert, small_task
 from support.trainer.outputs import curves_of, last_step, result_of, weights
 from support.trainer.places import NPU_SIMULATION
@@ -102,7 +103,7 @@ def test_a_whole_run(
 
 
 def run_with(make_config: Callable[..., Config], stop: StopRequest, **flags: Any) -> Dict[str, Any]:
-    return train.run(make_config(**flags), stop, started=time.monotonic())
+    return run.run(make_config(**flags), stop, started=time.monotonic())
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -120,7 +121,7 @@ def whole(model_folder: Path, data_folder: Path, tmp_path_factory: pytest.TempPa
     """The output folder of a run that nothing happened to."""
     output = tmp_path_factory.mktemp("runs") / "whole"
     config = Config(**small_task.flags(model_folder, data_folder, output))
-    train.run(config, StopRequest(), started=time.monotonic())
+    run.run(config, StopRequest(), started=time.monotonic())
     return output
 
 
@@ -169,8 +170,8 @@ def test_a_stop_during_the_evaluation_that_a_resumed_run_makes_up_for(
         stop.signal = "SIGTERM"
         return evaluate(session, features)
 
-    evaluate = evaluation.infer
-    with mock.patch.object(evaluation, "infer", infer), pytest.raises(InterruptedRunError, match=r"model.ckpt-5 saved"):
+    evaluate = evaluator.infer
+    with mock.patch.object(evaluator, "infer", infer), pytest.raises(InterruptedRunError, match=r"model.ckpt-5 saved"):
         run_with(make_config, stop, output_dir=str(parts))
     resumed = run_with(make_config, StopRequest(), output_dir=str(parts))
     assert_same_run(whole, parts)

@@ -13,8 +13,8 @@ from typing import Dict, Iterator, Optional
 import pytest
 import s3fs
 
-from bert_trainer.download import MismatchError, download, open_source
-from bert_trainer.download_source import RefusedError, TransientError
+from bert_trainer.fetch.source import RefusedError, TransientError
+from bert_trainer.fetch.transfer import MismatchError, download, open_source
 from support.trainer.authority import make_authority
 from support.trainer.downloads import KEYS, digest
 from support.trainer.object_server import cut_line

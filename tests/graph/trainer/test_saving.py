@@ -7,9 +7,9 @@ from typing import Any, Callable, Dict, List
 import pytest
 import tensorflow.compat.v1 as tf
 
-from bert_trainer import saving
-from bert_trainer.clock import PhaseClock
 from bert_trainer.config import Config
+from bert_trainer.output import checkpoints
+from bert_trainer.reporting.clock import PhaseClock
 
 Train = Callable[..., None]
 
@@ -20,7 +20,7 @@ def train(make_config: Callable[..., Config], tmp_path: Path) -> Train:
     config = make_config(output_dir=str(tmp_path), keep_checkpoint_max=3)
 
     def model_fn(features: tf.Tensor, mode: str) -> tf.estimator.EstimatorSpec:
-        saving.use_weights_saver(config)
+        checkpoints.use_weights_saver(config)
         weight = tf.get_variable("weight", initializer=tf.zeros([1000]))
         step = tf.train.get_global_step()
         update = tf.group(tf.assign_add(weight, tf.fill([1000], features)), tf.assign_add(step, 1))
@@ -29,7 +29,7 @@ def train(make_config: Callable[..., Config], tmp_path: Path) -> Train:
     def up_to(step: int, *listeners: tf.train.CheckpointSaverListener) -> None:
         options: Dict[str, Any] = {"save_checkpoints_steps": None, "save_checkpoints_secs": None}
         run = tf.estimator.RunConfig(str(tmp_path), save_summary_steps=None, log_step_count_steps=None, **options)
-        hook = saving.CheckpointHook(str(tmp_path), save_steps=2)
+        hook = checkpoints.CheckpointHook(str(tmp_path), save_steps=2)
         estimator = tf.estimator.Estimator(model_fn, config=run)
         data = lambda: tf.data.Dataset.from_tensors(1.0).repeat()  # noqa: E731
         estimator.train(data, hooks=[hook], max_steps=step, saving_listeners=listeners)
@@ -57,7 +57,9 @@ def test_what_is_saved(train: Train, tmp_path: Path) -> None:
 
 def test_every_saving_is_timed_and_announced(train: Train, tmp_path: Path) -> None:
     clock, asked, seen = PhaseClock(0.0), [], []
-    listener = saving.SavingListener(clock, lambda: asked.append(steps(tmp_path)), lambda: seen.append(clock.seconds()))
+    listener = checkpoints.SavingListener(
+        clock, lambda: asked.append(steps(tmp_path)), lambda: seen.append(clock.seconds())
+    )
     train(3, listener)
     assert asked == [[], [2]]  # before each
     assert len(seen) == len(steps(tmp_path)) == 2
@@ -69,7 +71,7 @@ def test_a_checkpoint_that_may_not_be_saved_is_not(train: Train, tmp_path: Path)
         raise PermissionError
 
     with pytest.raises(PermissionError):
-        train(3, saving.SavingListener(PhaseClock(0.0), refuse, lambda: None))
+        train(3, checkpoints.SavingListener(PhaseClock(0.0), refuse, lambda: None))
     assert steps(tmp_path) == []
 
 
@@ -99,16 +101,16 @@ def test_the_newest_sound_checkpoint_is_taken(
     train: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
 ) -> None:
     train(8)
-    assert saving.recover(tmp_path) == str(tmp_path / "model.ckpt-8")
+    assert checkpoints.recover(tmp_path) == str(tmp_path / "model.ckpt-8")
     assert not caplog.records
     damage(tmp_path)
     with caplog.at_level(logging.WARNING):
-        assert saving.recover(tmp_path) == str(tmp_path / "model.ckpt-6")
+        assert checkpoints.recover(tmp_path) == str(tmp_path / "model.ckpt-6")
     assert "model.ckpt-8: damaged (" in caplog.text
     train(10)
     assert steps(tmp_path) == [6, 8, 10]  # the damaged one is written again, and the oldest still makes room
     assert weight(str(tmp_path / "model.ckpt-10")) == 10.0
-    assert saving.recover(tmp_path) == str(tmp_path / "model.ckpt-10")
+    assert checkpoints.recover(tmp_path) == str(tmp_path / "model.ckpt-10")
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b'model_checkpoint_path: "model.ckpt-2"\n', None])
@@ -116,14 +118,14 @@ def test_a_damaged_list_of_checkpoints_loses_none(train: Train, tmp_path: Path, 
     train(6)
     path = tmp_path / "checkpoint"
     path.unlink() if content is None else path.write_bytes(content)
-    assert saving.recover(tmp_path) == str(tmp_path / "model.ckpt-6") == tf.train.latest_checkpoint(str(tmp_path))
+    assert checkpoints.recover(tmp_path) == str(tmp_path / "model.ckpt-6") == tf.train.latest_checkpoint(str(tmp_path))
 
 
 def test_nothing_sound_and_nothing_at_all(train: Train, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert saving.recover(tmp_path / "missing") is None
+    assert checkpoints.recover(tmp_path / "missing") is None
     train(2)
     (tmp_path / "model.ckpt-2.data-00000-of-00001").unlink()
-    assert saving.recover(tmp_path) is None
+    assert checkpoints.recover(tmp_path) is None
     assert "model.ckpt-2: damaged" in caplog.text
     assert tf.train.latest_checkpoint(str(tmp_path)) is None
 
@@ -133,6 +135,6 @@ def test_leftovers_of_an_interrupted_saving_are_removed(train: Train, tmp_path: 
     leftover = tmp_path / "model.ckpt-4_temp_0123abcd"
     leftover.mkdir()
     (leftover / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"x")
-    saving.recover(tmp_path)
+    checkpoints.recover(tmp_path)
     assert not leftover.exists()
     assert steps(tmp_path) == [2]

@@ -4,7 +4,7 @@ from typing import List
 
 import pytest
 
-from bert_trainer.tasks import TASKS
+from bert_trainer.data.tasks import TASKS
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Iterator
 import pytest
 
 from bert_trainer import contract
-from bert_trainer.hooks import progress_line
-from bert_trainer.telemetry import Telemetry
+from bert_trainer.reporting.telemetry import Telemetry
+from bert_trainer.training.hooks import progress_line
 from lab.trainer import metrics_table
 from support.trainer.serving import fetch, serving
 

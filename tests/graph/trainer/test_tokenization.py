@@ -10,9 +10,9 @@ from bert import tokenization as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_trainer.data import Pair, read_pairs
-from bert_trainer.tasks import TASKS
-from bert_trainer.tokenization import encode_pairs, is_cased, read_vocabulary, truncated_lengths
+from bert_trainer.data.glue import Pair, read_pairs
+from bert_trainer.data.tasks import TASKS
+from bert_trainer.data.tokenization import encode_pairs, is_cased, read_vocabulary, truncated_lengths
 from support.trainer import small_task
 
 # The Rust library differs from the reference in characters younger than Unicode 8, in 256 rare ideographs, and in that

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, lease
-from bert_trainer.stop import StopRequest
+from bert_trainer import contract
+from bert_trainer.output import lease
+from bert_trainer.reporting.stop import StopRequest
 from support.trainer import small_task
 from support.trainer.outputs import curves_of, result_of, weights
 from support.trainer.stops_itself import MOMENTS
@@ -47,7 +48,7 @@ class Stopped:
     def __init__(self, moment: str, arguments: List[str], log: Path) -> None:
         command = [sys.executable, "-m", "support.trainer.stops_itself", moment, *arguments]
         self._log = log
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         with log.open("w") as file:
             self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
         stat = Path(f"/proc/{self.process.pid}/stat")

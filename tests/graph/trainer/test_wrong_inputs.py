@@ -11,9 +11,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, train
+from bert_trainer import contract
 from bert_trainer.config import Config
 from bert_trainer.errors import BadConfigError
+from bert_trainer.training import run
 from support.trainer import small_bert, small_task
 from support.trainer.outputs import result_of
 
@@ -57,7 +58,7 @@ def test_a_failure_in_the_data_is_recorded_in_the_folder(make_arguments: Argumen
 
 
 def test_a_bug_is_recorded(make_arguments: Arguments, tmp_path: Path) -> None:
-    with mock.patch.object(train, "run", side_effect=ZeroDivisionError("oops")):
+    with mock.patch.object(run, "run", side_effect=ZeroDivisionError("oops")):
         assert entry.main(make_arguments(termination_log=tmp_path / "log")) == contract.EXIT_UNKNOWN
     assert json.loads((tmp_path / "log").read_text()) == {
         "outcome": "Failed",
@@ -68,7 +69,7 @@ def test_a_bug_is_recorded(make_arguments: Arguments, tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number(make_arguments: Arguments, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with mock.patch("bert_trainer.model_fn.learning_rate_at", return_value=tf.constant(float("inf"))) as rate:
+    with mock.patch("bert_trainer.training.model_fn.learning_rate_at", return_value=tf.constant(float("inf"))) as rate:
         rate.side_effect = lambda *_arguments: tf.constant(float("inf"))
         assert entry.main(make_arguments(termination_log=log)) == contract.EXIT_BAD_CONFIG
     assert "--learning_rate=0.001: the loss is not a number at step" in json.loads(log.read_text())["message"]
@@ -94,7 +95,7 @@ ONLY_THE_RATE = "--learning_rate=0.001: the loss is not a number at step 7; pass
 def test_what_a_loss_that_is_no_number_is_blamed_on(
     make_config: Callable[..., Config], flags: Dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(BadConfigError) as blamed, train._loss_errors(make_config(**flags), lambda: "at step 7"):
+    with pytest.raises(BadConfigError) as blamed, run._loss_errors(make_config(**flags), lambda: "at step 7"):
         raise tf.train.NanLossDuringTrainingError
     assert str(blamed.value) == message
 
