@@ -160,11 +160,16 @@ def test_a_failure_is_looked_into_however_fresh_the_last_look_is(
 ) -> None:
     """A file that the next holder has removed is no fault of the storage."""
     monkeypatch.setattr(lease, "FRESH_SECONDS", 3600.0)
-    with pytest.raises(lease.LeaseLostError), lease.held(tmp_path, StopRequest()) as held:
-        held.check()
-        vanished(tmp_path, 2, 1)
-        held.check()
-        raise FileNotFoundError
+
+    def fail() -> None:
+        with lease.held(tmp_path, StopRequest()) as held:
+            held.check()
+            vanished(tmp_path, 2, 1)
+            held.check()
+            raise FileNotFoundError
+
+    with pytest.raises(lease.LeaseLostError):
+        fail()
 
 
 def test_processes_that_begin_at_once_take_turns(tmp_path: Path) -> None:
