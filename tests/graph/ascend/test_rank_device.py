@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as tf
 from bert_trainer import __main__ as entry
 from bert_trainer import contract
 from bert_trainer.config import Config
-from bert_trainer.devices.device import open_device
+from bert_trainer.devices.by_name import open_device
 from bert_trainer.devices.npu import NpuDevice
 from bert_trainer.devices.rank_table import rank_table
 from bert_trainer.errors import BadConfigError

@@ -6,8 +6,8 @@ from typing import Dict
 
 import pytest
 
+from bert_trainer.devices.by_name import open_device
 from bert_trainer.devices.cpu import available_cores
-from bert_trainer.devices.device import open_device
 from bert_trainer.errors import BadConfigError
 
 

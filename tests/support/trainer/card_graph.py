@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from bert_trainer.config import Config
 from bert_trainer.data import tasks
-from bert_trainer.devices.device import open_device
+from bert_trainer.devices.by_name import open_device
 from bert_trainer.model import pretrained
 from bert_trainer.model.operations import LAYER_NORM_EPSILON, Norm, PackedOperations
 from bert_trainer.training.model_fn import Recipe

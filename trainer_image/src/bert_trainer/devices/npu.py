@@ -13,7 +13,7 @@ A card's fault aborts the process (child.py); from r1.5.0 on it is an exception 
 import contextlib
 import itertools
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Iterator, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
@@ -21,12 +21,11 @@ from tensorflow.python.training import monitored_session
 
 from bert_trainer.config import Config, estimator_options
 from bert_trainer.devices.cards import cards_of, prepare_environment
+from bert_trainer.devices.device import Device
 from bert_trainer.devices.ranks import my_rank, ranks_on
 from bert_trainer.errors import BadConfigError, DeviceFaultError
 from bert_trainer.layouts.packed import PackedLayout
 from bert_trainer.model.operations import PackedOperations
-from bert_trainer.model.optimization import apply_update
-from bert_trainer.output.checkpoints import CheckpointHook
 from bert_trainer.processes.child import FAULT
 
 # How --loss_scale=0 finds the scale: as published, but from a start at which half precision can hold a loss (65504).
@@ -43,10 +42,8 @@ FAULTS = (
 )
 
 
-class NpuDevice:
+class NpuDevice(Device):
     """The estimator, the optimizer wrappers and the operations of CANN's TensorFlow adapter."""
-
-    apply_update = staticmethod(apply_update)
 
     def __init__(self, devices: int = 1) -> None:
         """Raises BadConfigError where there is no adapter, or another number of cards than `devices`."""
@@ -74,7 +71,7 @@ class NpuDevice:
         self._cards = cards_of(devices) if devices > 1 else None
         self.rank = my_rank()
 
-    def operations(self, step: tf.Tensor, seed: int, training: bool) -> PackedOperations:  # noqa: ARG002
+    def operations(self, step: tf.Tensor, seed: int, training: bool) -> PackedOperations:
         """Returns the operations of one graph, which is the same for every seed of a run: one compilation serves all.
 
         Dropout's seeds are attributes of the graph, so they tell places and ranks apart, and not runs.
@@ -87,16 +84,7 @@ class NpuDevice:
         return PackedOperations(self._unary_ops.gelu, dropout)
 
     def layout(self, lengths: Sequence[int], slots: int, width: int, lots: int = 1) -> PackedLayout:
-        """Returns the layout of batches of up to `slots` pairs of these lengths, none above `width`, in lots."""
         return PackedLayout(lengths, slots, width, lots)
-
-    def hooks(self, config: Config) -> List[tf.train.SessionRunHook]:
-        """Returns the hooks of a training session on this device.
-
-        The adapter's own saver would run the session once more after each step, for the step's number, and save the
-        untrained weights and the graph.
-        """
-        return [CheckpointHook(config.output_dir, save_steps=config.save_checkpoints_steps)]
 
     def distribute(self, optimizer: tf.train.Optimizer, loss_scale: int) -> tf.train.Optimizer:
         """Returns the optimizer as this device applies it.
@@ -118,7 +106,6 @@ class NpuDevice:
         return self._scaling.NPULossScaleOptimizer(averaging, manager, is_distributed=bool(self._cards))
 
     def mean(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns the mean of a scalar over all ranks."""
         if not self._cards:
             return x
         (total,) = tf.unstack(self._collectives.allreduce(tf.stack([x]), "sum", fusion=0))  # apart from the gradients
@@ -141,21 +128,20 @@ class NpuDevice:
             ranks.watch(train)
 
     def estimator(self, model_fn: Callable[..., Any], config: Config) -> Any:
-        """Returns an NPUEstimator that keeps its checkpoints in the run's output folder."""
         run_config = self._config.NPURunConfig(
             session_config=session_options(),
             precision_mode=config.precision_mode,
             enable_data_pre_proc=True,
             iterations_per_loop=1,
             hcom_parallel=True,
-            # Nothing in the graph depends on the run's seed (see operations), and no saver is the adapter's (hooks).
+            # Nothing in the graph depends on the run's seed (see operations). The adapter's own saver would run the
+            # session once more after each step, for the step's number, and save the untrained weights and the graph.
             **dict(estimator_options(config), tf_random_seed=GRAPH_SEED, save_checkpoints_steps=0),
         )
         return self._estimator.NPUEstimator(model_fn=model_fn, config=run_config)
 
     @contextlib.contextmanager
     def faults(self) -> Iterator[None]:
-        """Turns failures of the card, when a session opens or runs in the block, into DeviceFaultError."""
         # TensorFlow answers two of them, as those of a lost parameter server, with a new session after the other. On a
         # broken card that never ends, and the card that comes with another start is better.
         recovered, monitored_session._PREEMPTION_ERRORS = monitored_session._PREEMPTION_ERRORS, ()

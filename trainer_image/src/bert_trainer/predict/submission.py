@@ -8,7 +8,7 @@ import numpy as np
 
 from bert_trainer.data.glue import read_unlabelled
 from bert_trainer.data.tasks import DIAGNOSTIC_FILE, SCORE_RANGE, TASKS, Task
-from bert_trainer.devices.device import device_faults, open_device
+from bert_trainer.devices.by_name import open_device
 from bert_trainer.evaluation.scores import predictions_of
 from bert_trainer.model import pretrained
 from bert_trainer.output.finished_run import read_run
@@ -40,7 +40,7 @@ def write(run: Path, data: Path, output: Path) -> List[Path]:
         indices, pairs = read_unlabelled(data / test_file, task)
         dataset = inference.lay_out(recipe, pairs, config.eval_batch_size)
         batches = list(dataset.layout.pack(range(len(pairs))))
-        with device_faults(recipe.device):
+        with recipe.device.faults():
             outputs = inference.collect(batches, inference.outputs(recipe, model.checkpoint, dataset, batches))
         rows = zip(indices, answers(task, outputs))
         text = "index\tprediction\n" + "".join("{}\t{}\n".format(*row) for row in rows)

@@ -16,7 +16,8 @@ from bert_trainer import __version__, contract
 from bert_trainer.config import Config
 from bert_trainer.data.glue import read_pairs, sha256
 from bert_trainer.data.tasks import TASKS, TRAIN_FILE
-from bert_trainer.devices.device import Device, device_faults, open_device
+from bert_trainer.devices.by_name import open_device
+from bert_trainer.devices.device import Device
 from bert_trainer.errors import BadConfigError, BadDataError, InterruptedRunError, StorageError
 from bert_trainer.layouts.input_fn import Dataset, input_fn, specs
 from bert_trainer.layouts.packed import part_of_rank, shuffled
@@ -81,7 +82,7 @@ def _train(
     takeover.remove_earlier_generations(held)
     folder = RunFolder(held.folder, held.check)
     folder.claim(description)
-    with folder.recorded_failure(), device_faults(device), _storage_errors(config.output_dir):
+    with folder.recorded_failure(), device.faults(), _storage_errors(config.output_dir):
         outcome = Run(config, device, held, description, telemetry=telemetry, stop=stop).finish()
         for name in (pretrained.VOCAB_FILE, pretrained.CONFIG_FILE):
             folder.copy(Path(config.model_path) / name)
@@ -102,7 +103,7 @@ def follow(config: Config) -> Outcome:
         TrainerError: every anticipated failure, as its subclass.
     """
     device = open_device(config.device, config.devices)
-    with device_faults(device), _storage_errors(config.output_dir):
+    with device.faults(), _storage_errors(config.output_dir):
         recipe = _recipe(config, device)
         train_set, dev = _datasets(recipe)
         steps = range(_steps_taken(tf.train.latest_checkpoint(config.output_dir)), _total_steps(config, train_set))
