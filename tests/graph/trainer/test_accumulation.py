@@ -11,11 +11,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from bert_trainer.config import Config
+from bert_trainer.data.tasks import Classification
 from bert_trainer.devices.cpu import CpuDevice
 from bert_trainer.errors import InterruptedRunError
 from bert_trainer.model import bert
 from bert_trainer.reporting.stop import StopRequest
-from bert_trainer.training import model_fn
 from bert_trainer.training import run as room
 from support.trainer import small_bert, small_task
 from support.trainer.outputs import assert_same_numbers, curves_of, last_step, result_of
@@ -98,7 +98,7 @@ def test_each_lot_of_each_step_drops_other_units(
 ) -> None:
     """All pairs are the same, and the weights hardly move: what differs between the losses of two lots is dropout."""
     seen: List[np.ndarray] = []
-    losses = model_fn.losses
+    losses = Classification.losses
 
     def spied(*arguments: Any) -> tf.Tensor:
         values = losses(*arguments)
@@ -110,7 +110,7 @@ def test_each_lot_of_each_step_drops_other_units(
     small_task.write_task(data)
     header, row = (data / "train.tsv").read_text(encoding="utf-8").splitlines()[:2]
     (data / "train.tsv").write_text("\n".join([header, *[row] * 16]) + "\n", encoding="utf-8")
-    monkeypatch.setattr(model_fn, "losses", spied)
+    monkeypatch.setattr(Classification, "losses", spied)
     flags = {"data_path": str(data), "learning_rate": 1e-9, "num_train_epochs": 1.0}
     room.run(make_config(gradient_accumulation_steps=4, **flags), StopRequest(), started=time.monotonic())
     assert [len(values) for values in seen] == [2] * 8

@@ -20,7 +20,6 @@ from bert_trainer.data.tasks import TASKS
 from bert_trainer.data.tokenization import encode_pairs, read_vocabulary
 from bert_trainer.output import lease
 from bert_trainer.predict import __main__ as predict
-from bert_trainer.predict.submission import answers
 from bert_trainer.reporting.stop import StopRequest
 from support.trainer import small_task
 
@@ -160,8 +159,8 @@ def test_scores_of_sts_b(finished: Dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_answers_are_in_glue_s_words() -> None:
-    assert answers(TASKS["RTE"], np.float32([[1, 0], [0, 1]])) == ["entailment", "not_entailment"]
-    assert answers(TASKS["STS-B"], np.float32([[-0.5], [2.71828], [5.5]])) == ["0.000", "2.718", "5.000"]
+    assert TASKS["RTE"].answers(np.float32([[1, 0], [0, 1]])) == ["entailment", "not_entailment"]
+    assert TASKS["STS-B"].answers(np.float32([[-0.5], [2.71828], [5.5]])) == ["0.000", "2.718", "5.000"]
 
 
 def test_a_run_that_went_on_in_another_generation(finished: Dict[str, Path], tmp_path: Path) -> None:

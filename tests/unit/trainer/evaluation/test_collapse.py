@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bert_trainer.data.tasks import TASKS
-from bert_trainer.evaluation.collapse import chance_level, collapse
+from bert_trainer.evaluation.collapse import collapse
 
 MRPC, STSB, MNLI = TASKS["MRPC"], TASKS["STS-B"], TASKS["MNLI"]
 LABELS = np.array([1] * 279 + [0] * 129)
@@ -81,5 +81,5 @@ def test_right_answers_have_not(labels: List[int]) -> None:
 def test_chance_is_the_loss_of_the_best_constant_answer(labels: List[float]) -> None:
     exact = np.array(labels)
     shares = [labels.count(label) / len(labels) for label in set(labels)]
-    assert chance_level(MNLI, exact) == pytest.approx(-sum(share * math.log(share) for share in shares))
-    assert chance_level(STSB, exact) == pytest.approx(min(np.mean((exact - c) ** 2) for c in (*labels, np.mean(exact))))
+    assert MNLI.chance_level(exact) == pytest.approx(-sum(share * math.log(share) for share in shares))
+    assert STSB.chance_level(exact) == pytest.approx(min(np.mean((exact - c) ** 2) for c in (*labels, np.mean(exact))))

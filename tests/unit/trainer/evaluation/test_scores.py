@@ -76,11 +76,11 @@ def test_the_loss_is_the_cross_entropy(drawn: Tuple[int, List[Tuple[int, int]]],
     shares /= shares.sum(axis=1, keepdims=True)
     task = TASKS["MNLI" if classes == 3 else "RTE"]
     expected = metrics.log_loss(labels, shares, labels=list(range(classes)))
-    assert scores.loss(task, labels.astype(np.float32), logits) == pytest.approx(expected)
+    assert task.mean_loss(labels.astype(np.float32), logits) == pytest.approx(expected)
 
 
 def test_the_loss_of_extreme_logits_is_finite() -> None:
-    assert scores.loss(TASKS["RTE"], np.array([0.0]), np.array([[-500.0, 500.0]], np.float32)) == 1000.0
+    assert TASKS["RTE"].mean_loss(np.array([0.0]), np.array([[-500.0, 500.0]], np.float32)) == 1000.0
 
 
 def test_majority_class_of_mrpc_s_dev_set() -> None:

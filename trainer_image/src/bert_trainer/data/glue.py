@@ -4,12 +4,11 @@ A row with another number of fields than the header is an error, never skipped: 
 with line breaks in them), and who trains on the rest should know.
 """
 
-import contextlib
 import hashlib
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type
 
-from bert_trainer.data.tasks import SCORE_RANGE, Task
+from bert_trainer.data.tasks import Task
 from bert_trainer.errors import BadDataError, TrainerError
 
 
@@ -70,17 +69,11 @@ def _pair(sentences: List[str], label: float) -> Pair:
 
 
 def _label(text: str, task: Task, where: str) -> float:
-    if text in task.labels:
-        return float(task.labels.index(text))
-    allowed = "are " + ", ".join(task.labels)
-    if not task.labels:
-        low, high = SCORE_RANGE
-        allowed = "are numbers from {:g} to {:g}".format(low, high)
-        with contextlib.suppress(ValueError):
-            if low <= float(text) <= high:
-                return float(text)
-    message = "{}: column {!r} holds {!r}; labels of {} {}"
-    raise BadDataError(message.format(where, task.label, text, task.name, allowed))
+    number = task.number(text)
+    if number is None:
+        message = "{}: column {!r} holds {!r}; labels of {} are {}"
+        raise BadDataError(message.format(where, task.label, text, task.name, task.allowed))
+    return number
 
 
 def _rows(path: Path, header: Sequence[str], names: Sequence[str], task: Task) -> Iterator[Tuple[str, List[str]]]:

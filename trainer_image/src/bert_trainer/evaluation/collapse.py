@@ -13,17 +13,6 @@ import numpy as np
 from bert_trainer.data.tasks import Task
 from bert_trainer.evaluation.scores import matthews
 
-SAME_SCORE = 0.01  # scores that spread less than this share of the labels' standard deviation are one answer
-
-
-def chance_level(task: Task, labels: np.ndarray) -> float:
-    """Returns the loss of the best constant answer: the entropy of the classes, in nats, or the variance of a score."""
-    if not task.labels:
-        return float(np.var(labels))
-    _, counts = np.unique(labels, return_counts=True)
-    shares = counts / counts.sum()
-    return float(-np.sum(shares * np.log(shares)))
-
 
 def collapse(
     task: Task, labels: np.ndarray, predictions: np.ndarray, losses: Sequence[float], chance: float
@@ -32,10 +21,10 @@ def collapse(
 
     Args:
         task: the task.
-        labels: [examples] label indices or scores of the development set.
+        labels: [examples] labels of the development set.
         predictions: [examples] the model's answers.
         losses: training loss of each step of the epoch that has just ended.
-        chance: chance_level of the training set.
+        chance: the task's chance_level of the training set.
     """
     reason = _answers(task, labels, predictions)
     if reason is not None:
@@ -48,15 +37,12 @@ def collapse(
 
 
 def _answers(task: Task, labels: np.ndarray, predictions: np.ndarray) -> Optional[str]:
-    if not task.labels:
-        constant = np.std(predictions) < SAME_SCORE * np.std(labels)
-        text = "all {} predictions are about {:.4g}"
-        return text.format(len(predictions), np.mean(predictions)) if constant else None
     values, counts = np.unique(labels, return_counts=True)
     if len(values) < 2:
-        return None  # one class only: there is nothing to tell apart
-    if (predictions == predictions[0]).all():
-        return "all {} predictions are {}".format(len(predictions), task.labels[int(predictions[0])])
+        return None  # there is nothing to tell apart
+    constant = task.constant_answer(labels, predictions)
+    if constant or "matthews" not in task.scores:
+        return constant
     right, majority = int(np.sum(labels == predictions)), int(counts.max())
     correlation = matthews(labels, predictions)
     # Answers given at random correlate by about 1 / sqrt(examples): twice that still counts as no correlation.

@@ -60,30 +60,15 @@ SCORES: Dict[str, Score] = {
 }
 
 
-def predictions_of(task: Task, outputs: np.ndarray) -> np.ndarray:
-    """Returns the predictions, [examples] label indices or scores, of the model's [examples, task.outputs] outputs."""
-    return outputs.argmax(axis=1) if task.labels else outputs[:, 0]
-
-
-def loss(task: Task, labels: np.ndarray, outputs: np.ndarray) -> float:
-    """Returns the mean loss: the cross entropy in nats, or the squared error of a score."""
-    exact = outputs.astype(np.float64)
-    if not task.labels:
-        return float(np.mean(np.square(exact[:, 0] - labels)))
-    shifted = exact - exact.max(axis=1, keepdims=True)
-    chosen = shifted[np.arange(len(labels)), labels.astype(np.int64)]
-    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - chosen))
-
-
 def scores(task: Task, labels: np.ndarray, outputs: np.ndarray) -> Dict[str, Optional[float]]:
     """Returns the task's scores and "loss", rounded to 7 digits as the reference prints them.
 
     Args:
         task: says which scores.
-        labels: [examples] label indices or scores.
-        outputs: [examples, task.outputs] logits or scores.
+        labels: [examples] labels.
+        outputs: the model's, [examples, task.outputs].
     """
-    predictions = predictions_of(task, outputs)
+    predictions = task.predictions(outputs)
     values = {name: SCORES[name](labels, predictions) for name in task.scores}
-    values["loss"] = loss(task, labels, outputs)
+    values["loss"] = task.mean_loss(labels, outputs)
     return {name: None if value is None else round(value, 7) for name, value in values.items()}

@@ -4,12 +4,9 @@ import logging
 from pathlib import Path
 from typing import List
 
-import numpy as np
-
 from bert_trainer.data.glue import read_unlabelled
-from bert_trainer.data.tasks import DIAGNOSTIC_FILE, SCORE_RANGE, TASKS, Task
+from bert_trainer.data.tasks import DIAGNOSTIC_FILE, TASKS
 from bert_trainer.devices.by_name import open_device
-from bert_trainer.evaluation.scores import predictions_of
 from bert_trainer.model import pretrained
 from bert_trainer.output.finished_run import read_run
 from bert_trainer.output.folder import RunFolder
@@ -42,16 +39,8 @@ def write(run: Path, data: Path, output: Path) -> List[Path]:
         batches = list(dataset.layout.pack(range(len(pairs))))
         with recipe.device.faults():
             outputs = inference.collect(batches, inference.outputs(recipe, model.checkpoint, dataset, batches))
-        rows = zip(indices, answers(task, outputs))
+        rows = zip(indices, task.answers(outputs))
         text = "index\tprediction\n" + "".join("{}\t{}\n".format(*row) for row in rows)
         RunFolder(output).write(submission, text)
         written.append(output / submission)
     return written
-
-
-def answers(task: Task, outputs: np.ndarray) -> List[str]:
-    """Returns the [examples, task.outputs] outputs as GLUE wants them: labels by name, scores within their range."""
-    predictions = predictions_of(task, outputs)
-    if task.labels:
-        return [task.labels[label] for label in predictions]
-    return ["{:.3f}".format(score) for score in np.clip(predictions, *SCORE_RANGE)]

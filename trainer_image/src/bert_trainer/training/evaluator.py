@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from bert_trainer.data.tasks import Task
 from bert_trainer.evaluation import scores
-from bert_trainer.evaluation.collapse import chance_level, collapse
+from bert_trainer.evaluation.collapse import collapse
 from bert_trainer.layouts.input_fn import Dataset
 from bert_trainer.output.history import Evaluation, History
 from bert_trainer.reporting.stop import StopRequest
@@ -57,7 +57,7 @@ class Evaluator:
         self.batches = list(self.dataset.layout.pack(range(len(self.dataset.pairs))))
         self.history = history
         self._task = task
-        self._chance = chance_level(task, np.array(train_labels))
+        self._chance = task.chance_level(np.array(train_labels))
         self._labels = np.array([pair.label for pair in self.dataset.pairs])
         self._files = list(zip([0, *itertools.accumulate(dev.counts)], itertools.accumulate(dev.counts)))
         self._ends = ends
@@ -105,7 +105,7 @@ class Evaluator:
         if others:
             evaluation["accuracyMismatched"] = others[0]["accuracy"]
         losses = self.history.losses(max((end for end in self._ends if end < step), default=0), step)
-        predictions = scores.predictions_of(self._task, outputs)
+        predictions = self._task.predictions(outputs)
         reason = collapse(self._task, self._labels, predictions, losses, self._chance)
         return dict(evaluation, collapsed=reason is not None, collapseReason=reason)
 

@@ -51,7 +51,7 @@ def for_training(recipe: Recipe, total_steps: int, lots: int, inference: Dict[st
         pairs = device.mean(tf.reduce_sum(weights))
         tf.multiply(pairs, float(config.devices), PAIRS[:-2])
         # The mean of this over the cards, as of its gradients, is the mean over all pairs of the step.
-        loss = tf.reduce_sum(losses(task, labels, outputs) * weights) / pairs
+        loss = tf.reduce_sum(task.losses(labels, outputs) * weights) / pairs
         tf.train.init_from_checkpoint(model.checkpoint, {name: name for name in model.variables})
         rate = learning_rate_at(step, config.learning_rate, total_steps, int(total_steps * config.warmup_proportion))
         rate = tf.identity(rate, RATE[:-2])
@@ -64,7 +64,7 @@ def for_training(recipe: Recipe, total_steps: int, lots: int, inference: Dict[st
             with _existing_variables():
                 # A number of its own for each lot of each step, of which dropout is a function.
                 drawn = _outputs(recipe, part, step * lots + tf.cast(index, step.dtype), training=True)
-            return tf.reduce_sum(losses(task, part["labels"], drawn) * part["weights"]) / pairs
+            return tf.reduce_sum(task.losses(part["labels"], drawn) * part["weights"]) / pairs
 
         if lots == 1:
             train_op = minimize(distributed, loss, step)
@@ -105,10 +105,3 @@ def _outputs(recipe: Recipe, features: Features, step: tf.Tensor, training: bool
 
 def _existing_variables() -> ContextManager[Any]:
     return tf.variable_scope(tf.get_variable_scope(), reuse=True, auxiliary_name_scope=False)
-
-
-def losses(task: Task, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Returns the [slots] losses: the cross entropy in nats, or the squared error of a score."""
-    if not task.labels:
-        return tf.square(outputs[:, 0] - labels)
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.cast(labels, tf.int32), logits=outputs)

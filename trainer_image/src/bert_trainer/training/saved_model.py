@@ -81,4 +81,4 @@ def _answer(task: Task, config: BertConfig, inputs: Dict[str, tf.Tensor]) -> Tup
         "cls_row": tf.range(rows),
     }
     outputs = Bert(config, PackedOperations(gelu, lambda x, _rate: x)).logits(features, task.outputs)
-    return ("probabilities", tf.nn.softmax(outputs)) if task.labels else ("score", outputs[:, 0])
+    return task.served(outputs)
