@@ -106,7 +106,9 @@ def expected_logits(pairs: Sequence[EncodedPair]) -> np.ndarray:
     weights = small_bert.random_weights()
     with tf.Graph().as_default(), tf.Session() as session:
         features = {name: tf.constant(value) for name, value in small_task.one_per_row(pairs).items()}
-        logits = Bert(small_bert.CONFIG, PackedOperations(gelu, lambda x, _rate: x)).logits(features, 2)
+        logits = Bert(small_bert.CONFIG, PackedOperations(gelu, lambda x, _rate: x), small_task.WIDTH).logits(
+            features, 2
+        )
         for variable in tf.global_variables():
             variable.load(weights[variable.op.name], session)
         return session.run(logits)

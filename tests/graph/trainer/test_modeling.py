@@ -37,7 +37,7 @@ def evaluate(logits: tf.Tensor, loss: tf.Tensor) -> Evaluated:
 def ours(features: Features, operations: Callable[[], Operations]) -> Evaluated:
     with tf.Graph().as_default():
         tensors = {name: tf.constant(array) for name, array in features.items()}
-        logits = Bert(small_bert.CONFIG, operations()).logits(tensors, 2)
+        logits = Bert(small_bert.CONFIG, operations(), small_task.WIDTH).logits(tensors, 2)
         labels = tf.cast(tensors["labels"], tf.int32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
         loss = tf.reduce_sum(losses * tensors["weights"]) / tf.reduce_sum(tensors["weights"])

@@ -79,7 +79,7 @@ def ours(corpus: Path, model: PretrainedModel, form: Form) -> np.ndarray:
         layout, operations = form([len(pair.ids) for pair in pairs])
         (placements,) = layout.pack(range(PAIRS))
         features = {name: tf.constant(array) for name, array in layout.assemble(placements, pairs).items()}
-        logits = evaluate(Bert(model.config, operations).logits(features, 2), model)
+        logits = evaluate(Bert(model.config, operations, WIDTH).logits(features, 2), model)
     return logits[np.argsort([placement.pair for placement in placements])]
 
 

@@ -41,10 +41,8 @@ def quiet_tensorflow() -> None:
     # Errors reach Python as exceptions; what is left is the CPU wheel's complaint that it finds no CUDA driver. The
     # adapter of an NPU, though, also writes errors that it does not raise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if importlib.util.find_spec("npu_bridge") else "3")
-    warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
-    # The gradient of the few rows that are classified joins that of all tokens: dense is what it should become.
-    warnings.filterwarnings("ignore", message="Converting sparse IndexedSlices to a dense Tensor")
-    warnings.filterwarnings("ignore", message="Converting sparse IndexedSlices")  # the gradient of the word embeddings
+    # Some gradients are of few rows, as those of the word embeddings: dense is what they should become.
+    warnings.filterwarnings("ignore", message="Converting sparse IndexedSlices")
     import tensorflow.compat.v1 as tf  # noqa: PLC0415
 
     tf.logging.set_verbosity(tf.logging.ERROR)

@@ -94,11 +94,12 @@ def variable_shapes(config: BertConfig) -> Dict[str, List[int]]:
 
 
 class Bert:
-    """Builds the graph from a configuration and the device's own operations."""
+    """Builds the graph from a configuration and the device's own operations, for pairs of up to `width` tokens."""
 
-    def __init__(self, config: BertConfig, operations: Operations) -> None:
+    def __init__(self, config: BertConfig, operations: Operations, width: int) -> None:
         self._config = config
         self._operations = operations
+        self._width = width
 
     def logits(self, features: Features, label_count: int) -> tf.Tensor:
         """Returns [slots, labels] logits of a batch; those of its empty slots mean nothing."""
@@ -121,10 +122,8 @@ class Bert:
 
     def _embed(self, features: Features) -> tf.Tensor:
         """Returns [tokens, hidden]; gradients of the tables have the form, and so the norm, of the reference's."""
-        config, packed = self._config, features["input_ids"].shape.ndims == 2
+        config = self._config
         ids, types, positions = (tf.reshape(features[name], [-1]) for name in ("input_ids", "token_types", "positions"))
-        # Rows have a width, which is static where shapes must be; flat tokens are as wide as the longest pair.
-        width = features["input_ids"].shape[1].value if packed else tf.reduce_max(positions) + 1
         with tf.variable_scope("embeddings"):
             word_table = tf.get_variable("word_embeddings", [config.vocab_size, config.hidden_size])
             type_table = tf.get_variable("token_type_embeddings", [config.type_vocab_size, config.hidden_size])
@@ -133,7 +132,7 @@ class Bert:
             )
             x = tf.gather(word_table, ids)
             x += tf.matmul(tf.one_hot(types, config.type_vocab_size), type_table)
-            x += tf.matmul(tf.one_hot(positions, width), position_table[:width])
+            x += tf.matmul(tf.one_hot(positions, self._width), position_table[: self._width])
             with tf.variable_scope("LayerNorm"):
                 norm = _norm_of(config.hidden_size)
             return self._operations.dropout(self._operations.norm(x, norm), config.hidden_dropout_prob)

@@ -100,7 +100,8 @@ def for_inference(recipe: Recipe) -> ModelFn:
 
 def _outputs(recipe: Recipe, features: Features, step: tf.Tensor, training: bool) -> tf.Tensor:
     operations = recipe.device.operations(step, recipe.config.seed, training)
-    return Bert(recipe.model.config, operations).logits(features, recipe.task.outputs)
+    bert = Bert(recipe.model.config, operations, recipe.config.max_seq_length)
+    return bert.logits(features, recipe.task.outputs)
 
 
 def _existing_variables() -> ContextManager[Any]:

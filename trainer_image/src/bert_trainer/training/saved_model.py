@@ -80,5 +80,5 @@ def _answer(task: Task, config: BertConfig, inputs: Dict[str, tf.Tensor]) -> Tup
         "cls_index": tf.range(rows) * width,
         "cls_row": tf.range(rows),
     }
-    outputs = Bert(config, PackedOperations(gelu, lambda x, _rate: x)).logits(features, task.outputs)
+    outputs = Bert(config, PackedOperations(gelu, lambda x, _rate: x), width).logits(features, task.outputs)
     return task.served(outputs)
