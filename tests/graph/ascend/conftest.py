@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bert_trainer import parent
-from bert_trainer.stop import StopRequest
+from bert_trainer.processes import parent
+from bert_trainer.reporting.stop import StopRequest
 from support.trainer import small_task
 from support.trainer.places import NPU_SIMULATION
 from support.trainer.two_cards import Flags

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from bert_trainer.rank_table import rank_table
+from bert_trainer.devices.rank_table import rank_table
 from npu_bridge import _card, _hccl, _log
 from support.trainer.places import NPU_SIMULATION
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bert_trainer import card_checks, check_card
-from bert_trainer.check_card import CHECKS
+from bert_trainer.check_card import __main__ as check_card
+from bert_trainer.check_card import checks
+from bert_trainer.check_card.__main__ import CHECKS
 from support.trainer.places import NPU_SIMULATION, PROJECT
 
 BY_NAME = {check.name: check for check in CHECKS}
@@ -195,6 +196,6 @@ def test_memory_that_is_not_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         (tmp_path / "npu-smi").write_text(npu_smi)
         (tmp_path / "npu-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    with card_checks.HbmWatch() as memory:
+    with checks.HbmWatch() as memory:
         pass
     assert memory.words() == "npu-smi shows no memory"

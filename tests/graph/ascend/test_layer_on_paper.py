@@ -10,8 +10,9 @@ from typing import Any, Callable
 import pytest
 import tensorflow.compat.v1 as tf
 
-from bert_trainer import feeding, model_fn, packing
-from bert_trainer.operations import PackedOperations
+from bert_trainer.layouts import input_fn, packed
+from bert_trainer.model.operations import PackedOperations
+from bert_trainer.training import model_fn
 from lab.bench.trainer import on_paper
 from npu_bridge.estimator import npu_ops
 from npu_bridge.estimator.npu_unary_ops import npu_unary_ops
@@ -60,7 +61,7 @@ def layer(monkeypatch: pytest.MonkeyPatch, data_folder: Path, tmp_path: Path) ->
         folder = tmp_path / str(layers)
         folder.mkdir(exist_ok=True)
         flags = small_task.flags(small_bert.write_model(folder), data_folder, tmp_path / "output", device="npu")
-        specs = feeding.specs(packing.PackedLayout([WIDTH] * ROWS, ROWS, WIDTH))
+        specs = input_fn.specs(packed.PackedLayout([WIDTH] * ROWS, ROWS, WIDTH))
         with tf.Graph().as_default() as graph:
             fed: dict[str, Any] = {name: tf.placeholder(spec.dtype, spec.shape) for name, spec in specs.items()}
             labels = fed.pop("labels")

@@ -8,8 +8,8 @@ from typing import Any, Callable
 import pytest
 
 from bert_trainer import __main__ as entry
-from bert_trainer.packing import PackedLayout
-from bert_trainer.stop import StopRequest
+from bert_trainer.layouts.packed import PackedLayout
+from bert_trainer.reporting.stop import StopRequest
 from support.trainer import small_task
 from support.trainer.outputs import assert_same_numbers
 from support.trainer.two_cards import Flags

@@ -12,11 +12,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, npu
+from bert_trainer import contract
 from bert_trainer.config import Config
-from bert_trainer.device import device_faults, open_device
+from bert_trainer.devices import npu
+from bert_trainer.devices.by_name import open_device
 from bert_trainer.errors import DeviceFaultError
-from bert_trainer.optimization import AdamWeightDecayOptimizer, minimize
+from bert_trainer.model.optimization import AdamWeightDecayOptimizer, minimize
 from npu_bridge.estimator import npu_ops
 from npu_bridge.estimator.npu import npu_config
 from npu_bridge.estimator.npu.npu_estimator import NPUEstimatorSpec
@@ -227,9 +228,9 @@ def test_a_fault_that_later_adapters_raise(
 
 
 def test_the_same_error_on_the_cpu_is_no_fault_of_a_card() -> None:
-    with pytest.raises(DeviceFaultError), device_faults(open_device("npu")):
+    with pytest.raises(DeviceFaultError), open_device("npu").faults():
         raise tf.errors.InternalError(None, None, "of the card")
-    with pytest.raises(tf.errors.InternalError), device_faults(open_device("cpu")):
+    with pytest.raises(tf.errors.InternalError), open_device("cpu").faults():
         raise tf.errors.InternalError(None, None, "of the CPU")
 
 

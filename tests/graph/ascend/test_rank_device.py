@@ -12,12 +12,14 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from bert_trainer import __main__ as entry
-from bert_trainer import child, contract, train
+from bert_trainer import contract
 from bert_trainer.config import Config
-from bert_trainer.device import open_device
+from bert_trainer.devices.by_name import open_device
+from bert_trainer.devices.npu import NpuDevice
+from bert_trainer.devices.rank_table import rank_table
 from bert_trainer.errors import BadConfigError
-from bert_trainer.npu import NpuDevice
-from bert_trainer.rank_table import rank_table
+from bert_trainer.processes import child
+from bert_trainer.training import run
 from npu_bridge.estimator import npu_ops
 from npu_bridge.estimator.npu import npu_config, npu_loss_scale_optimizer
 from support.trainer import small_task
@@ -106,8 +108,8 @@ def test_a_loss_that_is_no_number_is_a_wrong_flag_on_another_rank_too(
 ) -> None:
     """It may end before rank 0, which perhaps evaluates first."""
     no_number = tf.train.NanLossDuringTrainingError
-    with mock.patch.object(train, "_take_steps", side_effect=no_number), pytest.raises(BadConfigError, match="smaller"):
-        train.follow(Config(**flags(tmp_path / "output")))
+    with mock.patch.object(run, "_take_steps", side_effect=no_number), pytest.raises(BadConfigError, match="smaller"):
+        run.follow(Config(**flags(tmp_path / "output")))
 
 
 def test_each_rank_drops_other_units(rank_1: NpuDevice) -> None:

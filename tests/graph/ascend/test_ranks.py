@@ -14,11 +14,13 @@ from unittest import mock
 import pytest
 
 from bert_trainer import __main__ as entry
-from bert_trainer import contract, packing, parent
-from bert_trainer.npu import NpuDevice
-from bert_trainer.packing import PackedLayout, Placement, Shape
-from bert_trainer.rank_table import rank_table
-from bert_trainer.stop import StopRequest
+from bert_trainer import contract
+from bert_trainer.devices.npu import NpuDevice
+from bert_trainer.devices.rank_table import rank_table
+from bert_trainer.layouts import packed
+from bert_trainer.layouts.packed import PackedLayout, Placement, Shape
+from bert_trainer.processes import parent
+from bert_trainer.reporting.stop import StopRequest
 from support.trainer import small_task
 from support.trainer.outputs import assert_same_numbers, weights
 from support.trainer.two_cards import (
@@ -54,7 +56,7 @@ class BothBatches(PackedLayout):
 def counts(seed: int, flags: dict[str, Any]) -> list[int]:
     """Returns how many pairs each card has in each step."""
     lengths = small_task.lengths(flags)
-    batches = PackedLayout(lengths, 8, small_task.WIDTH).pack(packing.shuffled(len(lengths), seed))
+    batches = PackedLayout(lengths, 8, small_task.WIDTH).pack(packed.shuffled(len(lengths), seed))
     return [len(batch) for _, batch in zip(range(10), batches)]
 
 

@@ -13,9 +13,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 from tensorflow.contrib import layers
 
-from bert_trainer import feeding, model_fn, packing
-from bert_trainer.model_fn import INFERENCE, Recipe
-from bert_trainer.operations import LAYER_NORM_EPSILON, Norm, PackedOperations
+from bert_trainer.layouts import input_fn, packed
+from bert_trainer.model.operations import LAYER_NORM_EPSILON, Norm, PackedOperations
+from bert_trainer.training import model_fn
+from bert_trainer.training.model_fn import INFERENCE, Recipe
 from support.trainer import small_bert, small_task
 from support.trainer.card_graph import recipe_of, written_out_norm
 from support.trainer.places import PROJECT
@@ -47,7 +48,7 @@ def build(recipe: Callable[..., Recipe]) -> Callable[..., Built]:
     def build(**changes: Any) -> Built:
         made = recipe(**changes)
         estimator = made.device.estimator(lambda features: features, made.config)
-        specs = feeding.specs(packing.PackedLayout([small_task.WIDTH] * 8, 8, small_task.WIDTH))
+        specs = input_fn.specs(packed.PackedLayout([small_task.WIDTH] * 8, 8, small_task.WIDTH))
         with tf.Graph().as_default() as graph:
             tf.set_random_seed(estimator.config.tf_random_seed)
             fed = {name: tf.placeholder(spec.dtype, spec.shape, "fed_" + name) for name, spec in specs.items()}
@@ -105,7 +106,7 @@ def assert_contrib_s(norms: dict[str, list[tf.Operation]]) -> None:
 
 def test_every_norm_of_a_graph_for_inference_alone_has_them_too(recipe: Callable[..., Recipe]) -> None:
     """As predictions have it, and the evaluation of a run that was stopped before it."""
-    specs = feeding.specs(packing.PackedLayout([small_task.WIDTH] * 8, 8, small_task.WIDTH))
+    specs = input_fn.specs(packed.PackedLayout([small_task.WIDTH] * 8, 8, small_task.WIDTH))
     with tf.Graph().as_default() as graph:
         fed = {name: tf.placeholder(spec.dtype, spec.shape) for name, spec in specs.items()}
         model_fn.for_inference(recipe())(fed, "infer")

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from bert_trainer.telemetry import Telemetry
+from bert_trainer.reporting.telemetry import Telemetry
 
 DOCUMENT = Path(__file__).parents[3] / "trainer_image" / "docs" / "metrics.md"
 START = """\

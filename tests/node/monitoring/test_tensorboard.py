@@ -38,7 +38,7 @@ def test_the_notes_say_what_is_on(kubeconfig: str, namespace: str) -> None:
 @pytest.fixture
 def curves(target: Target, tmp_path: Path) -> Iterator[None]:
     """A claim with a trainer's event file, in a namespace that admits restricted pods only."""
-    write = "import sys, pathlib; from bert_trainer.events import EventFile;"
+    write = "import sys, pathlib; from bert_trainer.reporting.tensorboard import EventFile;"
     write += "EventFile(pathlib.Path(sys.argv[1]), 0).add(7, {'train/loss': 0.25})"
     subprocess.run([os.environ["TRAINER_PYTHON"], "-c", write, tmp_path], check=True, capture_output=True)
     target.kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")

@@ -5,17 +5,18 @@ from typing import Any, Dict
 
 import tensorflow.compat.v1 as tf
 
-from bert_trainer import checkpoint, tasks
 from bert_trainer.config import Config
-from bert_trainer.device import open_device
-from bert_trainer.model_fn import Recipe
-from bert_trainer.operations import LAYER_NORM_EPSILON, Norm, PackedOperations
+from bert_trainer.data import tasks
+from bert_trainer.devices.by_name import open_device
+from bert_trainer.model import pretrained
+from bert_trainer.model.operations import LAYER_NORM_EPSILON, Norm, PackedOperations
+from bert_trainer.training.model_fn import Recipe
 
 
 def recipe_of(flags: Dict[str, Any]) -> Recipe:
     config = Config(**flags)
-    model = checkpoint.load(Path(config.model_path), config.model_name, config.max_seq_length)
-    model = checkpoint.without_top_layers(model, config.reinit_layers)
+    model = pretrained.load(Path(config.model_path), config.model_name, config.max_seq_length)
+    model = pretrained.without_top_layers(model, config.reinit_layers)
     return Recipe(config, tasks.TASKS["MRPC"], model, open_device("npu"))
 
 

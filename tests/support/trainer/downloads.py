@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from bert_trainer import download as room
+from bert_trainer.fetch import transfer as room
 
 KEYS = {"AWS_ACCESS_KEY_ID": "an-access-key", "AWS_SECRET_ACCESS_KEY": "a-secret-key"}
 

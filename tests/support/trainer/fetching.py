@@ -12,8 +12,9 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
-from bert_trainer import download, fetch
-from bert_trainer.fetch_folder import RECORD
+from bert_trainer.fetch import __main__ as fetch
+from bert_trainer.fetch import transfer
+from bert_trainer.fetch.folder import RECORD
 from support.trainer.object_server import ObjectServer
 
 Flags = Callable[..., List[str]]
@@ -45,7 +46,7 @@ def below(folder: str, files: Dict[str, bytes]) -> Dict[str, bytes]:
 @pytest.fixture
 def as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing waits, nothing goes through a proxy, and pytest's signals come back."""
-    monkeypatch.setattr(download, "FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(transfer, "FIRST_PAUSE_SECONDS", 0.0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     before = {number: signal.getsignal(number) for number in fetch.SIGNALS}

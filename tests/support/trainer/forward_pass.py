@@ -10,15 +10,15 @@ from bert import modeling as reference
 from bert import run_classifier
 from bert.tokenization import FullTokenizer
 
-from bert_trainer import checkpoint
-from bert_trainer.checkpoint import PretrainedModel
-from bert_trainer.cpu import CpuDevice
-from bert_trainer.data import read_pairs
-from bert_trainer.modeling import Bert
-from bert_trainer.operations import Operations, PackedOperations, gelu
-from bert_trainer.packing import PackedLayout
-from bert_trainer.tasks import TASKS
-from bert_trainer.tokenization import encode_pairs
+from bert_trainer.data.glue import read_pairs
+from bert_trainer.data.tasks import TASKS
+from bert_trainer.data.tokenization import encode_pairs
+from bert_trainer.devices.cpu import CpuDevice
+from bert_trainer.layouts.packed import PackedLayout
+from bert_trainer.model import pretrained
+from bert_trainer.model.bert import Bert
+from bert_trainer.model.operations import Operations, PackedOperations, gelu
+from bert_trainer.model.pretrained import PretrainedModel
 from bert_weights.__main__ import build
 from bert_weights.sources import SOURCES
 
@@ -49,9 +49,9 @@ def evaluate(logits: tf.Tensor, model: PretrainedModel) -> np.ndarray:
 
 def theirs(corpus: Path, folder: Path, model: PretrainedModel) -> np.ndarray:
     examples = run_classifier.MrpcProcessor().get_dev_examples(str(corpus))[:PAIRS]
-    tokenizer = FullTokenizer(str(folder / checkpoint.VOCAB_FILE))
+    tokenizer = FullTokenizer(str(folder / pretrained.VOCAB_FILE))
     features = run_classifier.convert_examples_to_features(examples, ["0", "1"], WIDTH, tokenizer)
-    config = reference.BertConfig.from_json_file(str(folder / checkpoint.CONFIG_FILE))
+    config = reference.BertConfig.from_json_file(str(folder / pretrained.CONFIG_FILE))
 
     def constant(name: str) -> tf.Tensor:
         return tf.constant([getattr(feature, name) for feature in features])
@@ -79,13 +79,13 @@ def ours(corpus: Path, model: PretrainedModel, form: Form) -> np.ndarray:
         layout, operations = form([len(pair.ids) for pair in pairs])
         (placements,) = layout.pack(range(PAIRS))
         features = {name: tf.constant(array) for name, array in layout.assemble(placements, pairs).items()}
-        logits = evaluate(Bert(model.config, operations).logits(features, 2), model)
+        logits = evaluate(Bert(model.config, operations, WIDTH).logits(features, 2), model)
     return logits[np.argsort([placement.pair for placement in placements])]
 
 
 def assert_logits_are_the_reference_s(corpus: Path, name: str) -> None:
     folder = weights(name)
-    model = checkpoint.load(folder, "custom", WIDTH)
+    model = pretrained.load(folder, "custom", WIDTH)
     expected = theirs(corpus, folder, model)
     scale = np.abs(expected).max()
     assert np.ptp(expected, axis=0).min() > 1e-2 * scale  # pairs differ by a thousand times what is tolerated

@@ -5,12 +5,12 @@ from typing import Callable, List
 
 import pytest
 
-from bert_trainer import __main__ as entry
+from bert_trainer.program import quiet_tensorflow
 
-entry.quiet_tensorflow()
+quiet_tensorflow()
 
 from bert_trainer.config import Config  # noqa: E402
-from bert_trainer.stop import StopRequest  # noqa: E402
+from bert_trainer.reporting.stop import StopRequest  # noqa: E402
 from support.trainer import small_bert, small_task  # noqa: E402
 
 

@@ -7,7 +7,7 @@ import urllib.request
 from http.server import ThreadingHTTPServer
 from typing import Iterator
 
-from bert_trainer.telemetry import Telemetry, serve
+from bert_trainer.reporting.telemetry import Telemetry, serve
 
 
 @contextlib.contextmanager

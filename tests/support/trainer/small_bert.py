@@ -7,7 +7,7 @@ from typing import Dict
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from bert_trainer.modeling import BertConfig, variable_shapes
+from bert_trainer.model.bert import BertConfig, variable_shapes
 from support.trainer.small_task import VOCABULARY
 
 CONFIG = BertConfig(

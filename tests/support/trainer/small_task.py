@@ -7,10 +7,10 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
-from bert_trainer import packing
-from bert_trainer.data import read_pairs
-from bert_trainer.tasks import TASKS
-from bert_trainer.tokenization import EncodedPair, encode_pairs
+from bert_trainer.data.glue import read_pairs
+from bert_trainer.data.tasks import TASKS
+from bert_trainer.data.tokenization import EncodedPair, encode_pairs
+from bert_trainer.layouts import packed as room
 
 WORDS = [
     "the",
@@ -117,17 +117,17 @@ def random_pairs(count: int, seed: int = 0) -> List[EncodedPair]:
     return pairs
 
 
-def one_per_row(pairs: Sequence[EncodedPair]) -> packing.Features:
+def one_per_row(pairs: Sequence[EncodedPair]) -> room.Features:
     """Returns the batch that the reference would make of the pairs."""
-    placements = [packing.Placement(index, index, 0) for index in range(len(pairs))]
-    return packing.assemble(placements, pairs, packing.Shape(len(pairs), len(pairs), WIDTH))
+    placements = [room.Placement(index, index, 0) for index in range(len(pairs))]
+    return room.assemble(placements, pairs, room.Shape(len(pairs), len(pairs), WIDTH))
 
 
-def packed(pairs: Sequence[EncodedPair], rows: int, slots: int) -> packing.Features:
+def packed(pairs: Sequence[EncodedPair], rows: int, slots: int) -> room.Features:
     """Returns the pairs, in their order, packed into few rows, with empty slots at the end."""
-    placements, left_over = packing.place(range(len(pairs)), [len(pair.ids) for pair in pairs], rows, WIDTH)
+    placements, left_over = room.place(range(len(pairs)), [len(pair.ids) for pair in pairs], rows, WIDTH)
     assert not left_over
-    return packing.assemble(placements, pairs, packing.Shape(slots, rows, WIDTH))
+    return room.assemble(placements, pairs, room.Shape(slots, rows, WIDTH))
 
 
 if __name__ == "__main__":  # python -m support.trainer.small_task FOLDER TASK ROWS: for tests of another Python

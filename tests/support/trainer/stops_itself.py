@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, Callable, Dict
 
 from bert_trainer import __main__ as entry
-from bert_trainer import lease, run_folder
+from bert_trainer.output import lease
+from bert_trainer.output.folder import SAVED_MODEL, TIMES_FILE, RunFolder
+from bert_trainer.program import quiet_tensorflow
 
-entry.quiet_tensorflow()
+quiet_tensorflow()
 
 from tensorflow.python.training import checkpoint_management  # noqa: E402
 
-from bert_trainer import export  # noqa: E402
-from bert_trainer.telemetry import Telemetry  # noqa: E402
+from bert_trainer.reporting.telemetry import Telemetry  # noqa: E402
 
 STEP = 7  # of ten
 
@@ -52,9 +53,9 @@ def _saves(count: list = []) -> int:  # noqa: B006 - it counts its calls
 
 
 def in_a_line_of_the_history() -> None:
-    append = run_folder.RunFolder.append
+    append = RunFolder.append
 
-    def half(folder: run_folder.RunFolder, name: str, text: str) -> None:
+    def half(folder: RunFolder, name: str, text: str) -> None:
         if f'"step": {STEP},' not in text:
             append(folder, name, text)
             return
@@ -65,7 +66,7 @@ def in_a_line_of_the_history() -> None:
             stop()
             file.write(text[5:])
 
-    run_folder.RunFolder.append = half  # ty: ignore
+    RunFolder.append = half  # ty: ignore
 
 
 def in_a_record(name: str) -> Callable[[], None]:
@@ -77,9 +78,9 @@ MOMENTS: Dict[str, Callable[[], None]] = {
     "in a step": in_a_step,
     "in a checkpoint": in_a_checkpoint,
     "in a line of the history": in_a_line_of_the_history,
-    "in the times": in_a_record(run_folder.TIMES_FILE),
+    "in the times": in_a_record(TIMES_FILE),
     "in the result": lambda: before(Path, "replace", lambda _path, target: target.name == "result.json"),
-    "in the export": lambda: before(Path, "rename", lambda _path, target: target.parent.name == export.FOLDER),
+    "in the export": lambda: before(Path, "rename", lambda _path, target: target.parent.name == SAVED_MODEL),
 }
 
 if __name__ == "__main__":

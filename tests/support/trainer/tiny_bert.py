@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 import numpy as np
 import tensorflow as tf
 
-from bert_trainer.modeling import BertConfig, variable_shapes
+from bert_trainer.model.bert import BertConfig, variable_shapes
 from bert_weights.sources import BERT_BASE_CONFIG
 from support.trainer.safetensors_file import State, encode
 

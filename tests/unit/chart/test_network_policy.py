@@ -82,7 +82,7 @@ def test_they_bar_what_the_download_itself_bars() -> None:
 
 def download_guard() -> ModuleType:
     """The trainer's module, of which this Python has no package."""
-    path = PROJECT / "trainer_image/src/bert_trainer/download_guard.py"
+    path = PROJECT / "trainer_image/src/bert_trainer/fetch/guard.py"
     spec = importlib.util.spec_from_file_location("download_guard", path)
     assert spec
     assert spec.loader

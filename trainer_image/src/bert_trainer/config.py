@@ -141,6 +141,6 @@ def estimator_options(config: Config) -> Dict[str, Any]:
         "tf_random_seed": config.seed,
         "save_checkpoints_steps": config.save_checkpoints_steps,
         "keep_checkpoint_max": config.keep_checkpoint_max,
-        "save_summary_steps": 0,  # events.py writes what TensorBoard shows
+        "save_summary_steps": 0,  # tensorboard.py writes what TensorBoard shows
         "log_step_count_steps": None,
     }

@@ -10,8 +10,9 @@ from typing import Any, Dict, List, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from bert_trainer import checkpoint, contract
+from bert_trainer import contract
 from bert_trainer.errors import TrainerError
+from bert_trainer.model import pretrained
 
 from . import WeightsError
 
@@ -30,10 +31,10 @@ class Model(NamedTuple):
 
 def write(folder: Path, model: Model, origin: dict[str, str]) -> None:
     """Write and verify a complete folder; ``origin`` (what and whence) becomes part of its manifest."""
-    (folder / checkpoint.VOCAB_FILE).write_text("".join(token + "\n" for token in model.vocabulary), encoding="utf-8")
+    (folder / pretrained.VOCAB_FILE).write_text("".join(token + "\n" for token in model.vocabulary), encoding="utf-8")
     config_json = json.dumps(model.config, indent=2, sort_keys=True)
-    (folder / checkpoint.CONFIG_FILE).write_text(config_json + "\n", encoding="utf-8")
-    _write_checkpoint(folder / checkpoint.CHECKPOINT, model.tensors)
+    (folder / pretrained.CONFIG_FILE).write_text(config_json + "\n", encoding="utf-8")
+    _write_checkpoint(folder / pretrained.CHECKPOINT, model.tensors)
     verify(folder)
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     manifest = dict(origin, files=files)
@@ -47,7 +48,7 @@ def verify(folder: Path) -> None:
         WeightsError: configuration, vocabulary and variables do not fit each other.
     """
     try:
-        model = checkpoint.load(folder, contract.MODEL_NAMES[0], max_seq_length=1)
+        model = pretrained.load(folder, contract.MODEL_NAMES[0], max_seq_length=1)
     except TrainerError as error:
         raise WeightsError(f"the trainer refuses the converted weights: {error}") from error
     dtypes = tf.train.load_checkpoint(model.checkpoint).get_variable_to_dtype_map()

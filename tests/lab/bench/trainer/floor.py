@@ -9,17 +9,17 @@ import time
 from pathlib import Path
 from typing import Callable, Iterator, Sequence, Tuple
 
-from bert_trainer import __main__ as entry
+from bert_trainer.program import quiet_tensorflow
 
-entry.quiet_tensorflow()
+quiet_tensorflow()
 
 import tensorflow.compat.v1 as tf  # noqa: E402
 
-from bert_trainer.cpu import available_cores  # noqa: E402
-from bert_trainer.data import read_pairs  # noqa: E402
-from bert_trainer.modeling import BertConfig, read_bert_config  # noqa: E402
-from bert_trainer.tasks import TASKS  # noqa: E402
-from bert_trainer.tokenization import encode_pairs, read_vocabulary  # noqa: E402
+from bert_trainer.data.glue import read_pairs  # noqa: E402
+from bert_trainer.data.tasks import TASKS  # noqa: E402
+from bert_trainer.data.tokenization import encode_pairs, read_vocabulary  # noqa: E402
+from bert_trainer.devices.cpu import available_cores  # noqa: E402
+from bert_trainer.model.bert import BertConfig, read_bert_config  # noqa: E402
 
 SECONDS_A_PRODUCT, CALLS_A_PRODUCT = 0.3, 100  # whichever ends first
 TRAINING = 3  # a product's gradients are two products of its size

@@ -13,8 +13,9 @@ from typing import Any, Dict, List, Optional, Tuple
 from unittest import mock
 
 from bert_trainer import __main__ as entry
+from bert_trainer.program import quiet_tensorflow
 
-entry.quiet_tensorflow()
+quiet_tensorflow()
 
 import tensorflow.compat.v1 as tf  # noqa: E402
 

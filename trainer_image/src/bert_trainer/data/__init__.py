@@ -1,0 +1,1 @@
+"""From a task's files to the ids of its pairs."""

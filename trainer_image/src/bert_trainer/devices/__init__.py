@@ -1,0 +1,1 @@
+"""Where a run takes place: on the CPU or on cards."""

@@ -1,0 +1,1 @@
+"""A program: downloads what a URL names, checks it and unpacks it."""

@@ -1,0 +1,1 @@
+"""From encoded pairs to the arrays of a batch."""

@@ -1,0 +1,1 @@
+"""BERT's graph, its pre-trained weights and its optimizer."""

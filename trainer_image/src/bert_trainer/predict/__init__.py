@@ -1,0 +1,1 @@
+"""A program: a finished run's predictions, as a submission to GLUE."""

@@ -1,0 +1,1 @@
+"""A process of the trainer that another one starts, and that one."""
