@@ -63,7 +63,10 @@ def daemon(node: str) -> Raw:
 
 
 @pytest.mark.usefixtures("crd")
-def test_a_drained_node_is_left_by_its_run_which_counts_no_failure(target: Target, run: Run, node: str) -> None:
+@pytest.mark.parametrize(("code", "class_"), [(contract.EXIT_INTERRUPTED, "Interrupted"), (137, "Evicted")])
+def test_a_drained_node_is_left_by_its_run_which_counts_no_failure(
+    target: Target, run: Run, node: str, code: int, class_: str
+) -> None:
     kubectl = target.kubectl
     run.call("create", "--filename=-", stdin=json.dumps(daemon(node)))
     places = {"model": {"source": FOLDER}, "data": {"source": FOLDER}, "output": FOLDER}
@@ -85,13 +88,13 @@ def test_a_drained_node_is_left_by_its_run_which_counts_no_failure(target: Targe
     with subprocess.Popen([*kubectl.argv, *drain], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as done:
         deleted = ("get", "pod", pod, "--output=jsonpath={.metadata.deletionTimestamp}")
         until(lambda: run.call(*deleted), lambda: "the drain evicts no pod")
-        run.end(pod, contract.EXIT_INTERRUPTED, {"outcome": "Failed", "message": "SIGTERM"})
+        run.end(pod, code, {"outcome": "Failed", "message": "SIGTERM"})
         run.call("delete", "pod", pod, "--grace-period=0", "--force", "--ignore-not-found")
         said, _ = done.communicate(timeout=60)
     assert (done.returncode, f"node/{node} drained" in said) == (0, True), said
 
     status = run.becomes(phase="Retrying", reason="Unschedulable", retries=0, attempt=0)  # the node is still cordoned
-    assert (status["lastFailure"]["class"], status["lastFailure"]["pod"]) == ("Interrupted", pod)
+    assert (status["lastFailure"]["class"], status["lastFailure"]["pod"]) == (class_, pod)
     second = run.pod()
     kubectl.run(*of_the_page("kubectl uncordon", "NODE", node))
     until(
