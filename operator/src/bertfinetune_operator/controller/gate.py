@@ -1,30 +1,27 @@
 """Lets passes through while this replica may write, and waits for those under way when it is to stop."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
-
-from bertfinetune_operator.controller.reconciler import Reconciler
-from bertfinetune_operator.informer.index import Key
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 
-class GatedReconciler(Reconciler):
-    """A Reconciler that begins no pass once the gate is closed or the lease has run out."""
+class Gate:
+    """What each pass goes through: closed when this replica stops, and while it may not write."""
 
-    def __init__(self, *arguments: Any, may_write: Callable[[], bool]) -> None:
-        super().__init__(*arguments)
+    def __init__(self, may_write: Callable[[], bool]) -> None:
         self._may_write = may_write
         self._under_way = 0
         self._idle = asyncio.Event()
         self._closed = False
 
-    async def reconcile(self, key: Key) -> float | None:
-        """One pass, as a Reconciler does it; a pass that comes too late waits for the end of the process."""
+    @asynccontextmanager
+    async def passing(self) -> AsyncIterator[None]:
+        """Count the block as a pass under way; one that comes too late waits for the end of the process."""
         if self._closed or not self._may_write():
             await asyncio.Event().wait()
         self._under_way += 1
         try:
-            return await super().reconcile(key)
+            yield
         finally:
             self._under_way -= 1
             if not self._under_way:

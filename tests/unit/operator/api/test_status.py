@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from bertfinetune_operator.api.spec import Quality
 from bertfinetune_operator.api.status import BertFinetuneStatus, Condition, Failure, Result
-from bertfinetune_operator.controller.reconciler import MAX_LOG_TAIL
+from bertfinetune_operator.controller.answers import MAX_LOG_TAIL
 from bertfinetune_operator.decision.policies.retry import MAX_AVOIDED
 from bertfinetune_operator.decision.views import MAX_MESSAGE
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from bertfinetune_operator.controller import reconciler as module
 from bertfinetune_operator.controller.reconciler import (
     ASK_AGAIN_SECONDS,
     Reconciler,
     ask_again_seconds,
     settle_seconds,
-    unschedulable,
 )
 from bertfinetune_operator.decision import kueue
+from bertfinetune_operator.decision.decide import Decision, decide
 from bertfinetune_operator.errors import (
     ClusterError,
     ConflictError,
@@ -78,6 +79,48 @@ async def test_first_pass_creates_and_a_later_one_reports_and_then_nothing_happe
     assert cluster.patches[0]["jobName"] == "minimal-11111111"
     await reconciler.reconcile(make.KEY)
     assert len(cluster.calls) == 2
+
+
+@pytest.fixture
+def decided(monkeypatch: pytest.MonkeyPatch) -> list[Decision]:
+    """What has been decided."""
+    decisions: list[Decision] = []
+
+    def deciding(*seen: Any) -> Decision:
+        decisions.append(decide(*seen))
+        return decisions[-1]
+
+    monkeypatch.setattr(module, "decide", deciding)
+    return decisions
+
+
+@pytest.mark.parametrize("children", [(), (make.job(), make.pod(state=RUNNING))])
+async def test_a_pass_decides_once(
+    cluster: FakeCluster, reconciler: Reconciler, decided: list[Decision], children: tuple[dict[str, Any], ...]
+) -> None:
+    for child in children:
+        cluster.index.put(child)
+    await reconciler.reconcile(make.KEY)
+    assert len(decided) == 1
+    assert bool(decided[0].create) == (not children)
+
+
+async def test_a_pass_decides_again_on_an_answer(
+    cluster: FakeCluster, reconciler: Reconciler, decided: list[Decision]
+) -> None:
+    cluster.index.put(make.job(0, FAILED))
+    cluster.index.put(make.pod(state=ended(70, "boom")))
+    await reconciler.reconcile(make.KEY)
+    assert len(decided) == 2
+
+
+async def test_a_pass_decides_again_on_a_refusal(
+    cluster: FakeCluster, reconciler: Reconciler, decided: list[Decision]
+) -> None:
+    cluster.errors["create_job"] = RefusedError("no")
+    with pytest.raises(RefusedError):
+        await reconciler.reconcile(make.KEY)
+    assert len(decided) == 2
 
 
 async def test_an_unknown_key_and_a_job_without_object_are_nobodys_business(
@@ -301,11 +344,6 @@ async def test_volcanos_reason_is_told(cluster: FakeCluster, reconciler: Reconci
     await settle(reconciler, clock)
     assert cluster.calls[0] == "pod_group research/podgroup-1"
     assert cluster.patches[-1]["message"] == "NotEnoughResources: 0/1 nodes"
-
-
-@pytest.mark.parametrize("group", [None, {}, {"status": {}}, {"status": {"conditions": [{"type": "Scheduled"}]}}])
-def test_a_pod_group_that_says_nothing(group: dict[str, Any] | None) -> None:
-    assert unschedulable(group) == ""
 
 
 ASKED = "workloads research uid-of-job-0"
