@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.cluster.layout import PROJECT
+from lab.cluster.layout import SAMPLE
 from lab.operator.installed import service_account
 from lab.operator.process import until
 from pages.markdown import codes
@@ -17,7 +17,6 @@ pytestmark = pytest.mark.usefixtures("crd")
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 SYSTEM = "kube-public"
 """A namespace that is there, for the release."""
-SAMPLE = PROJECT / "crds" / "samples" / "bertfinetune.yaml"
 
 ASKED = sorted(right for right in SERVED if "volcano" not in right)
 """kubectl asks for no resource that the cluster does not serve, as Volcano's here."""

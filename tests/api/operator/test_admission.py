@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from bertfinetune_operator.kinds import BERTFINETUNES
-from lab.cluster.layout import program
+from lab.cluster.layout import SAMPLE, program
 from support import builders as make
 
 pytestmark = pytest.mark.usefixtures("crd")
@@ -21,8 +21,6 @@ pytestmark = pytest.mark.usefixtures("crd")
 Raw = dict[str, Any]
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 TABLE = runpy.run_path(str(Path(__file__).with_name("admission_cases.py")))
-CRD = Path(__file__).parents[3] / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
-SAMPLE = CRD.parent / "samples" / "bertfinetune.yaml"
 
 
 def submit(

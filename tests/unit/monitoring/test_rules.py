@@ -9,14 +9,13 @@ import pytest
 import yaml
 
 from lab.ascend.npu_exporter.codes import IGNORED
-from lab.cluster.layout import PROJECT
+from lab.cluster.layout import CRD, PROJECT
 from lab.monitoring.known_metrics import KNOWN
 
 FILES = PROJECT / "charts/bertfinetune-operator/files"
 RULES = FILES / "rules/bertfinetune.yaml"
 RUNBOOKS = FILES / "runbooks"
 TESTS = sorted((PROJECT / "tests/api/monitoring/rules").glob("*.test.yaml"))
-CRD = PROJECT / "crds/bertfinetunes.bertfinetune.dev.yaml"
 Raw = dict[str, Any]
 
 GROUPS = yaml.safe_load(RULES.read_text())["groups"]
