@@ -2,13 +2,14 @@
 
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from lab.cluster import local
+from lab.cluster.kubectl import RunKubectl
 from lab.cluster.layout import CRD, KUBECONFIG, NODE_IP, PROJECT
 from lab.demo import stack
 from lab.demo.target import Target
@@ -17,8 +18,6 @@ CRDS_OF_OTHERS = PROJECT / ".build" / "crds"
 CRDS_OF_PEERS = PROJECT / ".build" / "crds-of-peers"
 settings.register_profile("generous", deadline=5000)  # ms; a busy machine is no reason to fail
 settings.load_profile("generous")
-
-RunKubectl = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")

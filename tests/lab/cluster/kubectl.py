@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 from lab.cluster.errors import ClusterError
 from lab.cluster.layout import program
 from lab.cluster.processes import wait_until
+
+RunKubectl = Callable[..., subprocess.CompletedProcess[str]]
+"""`Kubectl.run`, or the fixture `kubectl`, which is the same but never raises."""
 
 
 @dataclass(frozen=True)
