@@ -51,6 +51,11 @@ async def leading(*replicas: Replica) -> Replica:
     return leaders[0]
 
 
+async def one_leads() -> tuple[Server, Replica]:
+    server = Server()
+    return server, await leading(Replica("first", server))
+
+
 SECONDS = st.sampled_from([0.0, 0.01, 1.0, 4.0, 9.0])
 SPELLS = st.tuples(st.tuples(SECONDS, SECONDS, st.sampled_from(["", "before", "after"])), st.integers(1, 12))
 """A fault, and how many requests in a row it befalls."""
@@ -101,9 +106,7 @@ async def _kill(replicas: list[Replica], pauses: list[float]) -> None:
 @settings(max_examples=50)
 @given(st.floats(0.0, 4.0), st.floats(0.0, 2.0))
 async def test_a_leader_that_dies_is_succeeded_within_lease_and_retry_period(after: float, apart: float) -> None:
-    server = Server()
-    first = Replica("first", server)
-    await leading(first)
+    server, first = await one_leads()
     await asyncio.sleep(apart)
     second = Replica("second", server)
     await asyncio.sleep(RETRY_PERIOD + after)
@@ -116,9 +119,7 @@ async def test_a_leader_that_dies_is_succeeded_within_lease_and_retry_period(aft
 
 
 async def test_a_lease_given_back_is_taken_at_the_next_look() -> None:
-    server = Server()
-    first = Replica("first", server)
-    await leading(first)
+    server, first = await one_leads()
     second = Replica("second", server)
     await asyncio.sleep(20)
     first.kill()
@@ -133,9 +134,7 @@ async def test_a_lease_given_back_is_taken_at_the_next_look() -> None:
 
 
 async def test_a_standby_gives_nothing_back() -> None:
-    server = Server()
-    first = Replica("first", server)
-    await leading(first)
+    server, first = await one_leads()
     second = Replica("second", server)
     await asyncio.sleep(5)
     second.kill()
@@ -149,9 +148,7 @@ async def test_a_standby_gives_nothing_back() -> None:
 
 @pytest.mark.parametrize("fault", [(0.0, 0.0, "before"), (3600.0, 0.0, ""), (0.0, 3600.0, "")])
 async def test_a_leader_that_cannot_renew_stops_in_time(fault: Fault) -> None:
-    server = Server()
-    replica = Replica("only", server)
-    await leading(replica)
+    server, replica = await one_leads()
     await asyncio.sleep(5)
     last = server.writes[-1]
     replica.network.faults.extend([fault] * 100)
@@ -162,9 +159,7 @@ async def test_a_leader_that_cannot_renew_stops_in_time(fault: Fault) -> None:
 
 
 async def test_an_api_server_that_restarts_in_time_costs_nothing() -> None:
-    server = Server()
-    replica = Replica("only", server)
-    await leading(replica)
+    _, replica = await one_leads()
     replica.network.faults.extend([(0.0, 0.0, "before")] * 2 + [(0.0, 0.0, "after")])
     await asyncio.sleep(60)
     assert replica.leader.leads()
@@ -172,9 +167,7 @@ async def test_an_api_server_that_restarts_in_time_costs_nothing() -> None:
 
 
 async def test_a_leader_that_somebody_replaced_stops_at_its_next_renewal() -> None:
-    server = Server()
-    replica = Replica("only", server)
-    await leading(replica)
+    server, replica = await one_leads()
     assert server.lease is not None
     usurped = server.lease["spec"] | {"holderIdentity": "usurper"}
     server.replace(server.lease, usurped)
@@ -186,9 +179,7 @@ async def test_a_leader_that_somebody_replaced_stops_at_its_next_renewal() -> No
 
 async def test_what_stays_the_same_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "bertfinetune_operator")
-    server = Server()
-    first = Replica("first", server)
-    await leading(first)
+    server, first = await one_leads()
     second = Replica("second", server)
     await asyncio.sleep(120)
     first.kill()
