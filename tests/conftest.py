@@ -2,25 +2,22 @@
 
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from lab.cluster import local
-from lab.cluster.layout import KUBECONFIG, NODE_IP, PROJECT
-from lab.cluster.processes import wait_until
+from lab.cluster.kubectl import RunKubectl
+from lab.cluster.layout import CRD, KUBECONFIG, NODE_IP, PROJECT
 from lab.demo import stack
 from lab.demo.target import Target
 
-CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
 CRDS_OF_OTHERS = PROJECT / ".build" / "crds"
 CRDS_OF_PEERS = PROJECT / ".build" / "crds-of-peers"
 settings.register_profile("generous", deadline=5000)  # ms; a busy machine is no reason to fail
 settings.load_profile("generous")
-
-RunKubectl = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
@@ -90,9 +87,7 @@ def served(target: Target, crds: Path) -> Iterator[None]:
 def serve(target: Target, crds: Path) -> None:
     """Apply the CRDs of a file or folder and wait until the API server serves them."""
     target.kubectl.run("apply", "--server-side", "--force-conflicts", f"--filename={crds}")
-    # kubectl wait gives up at once on an object that has no conditions yet
-    wait = ("wait", "--for=condition=Established", "--timeout=10s", f"--filename={crds}")
-    assert wait_until(lambda: target.kubectl.run(*wait, check=False).returncode == 0, 30)
+    target.kubectl.until_established(f"--filename={crds}")
 
 
 @pytest.fixture(scope="session")

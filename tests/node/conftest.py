@@ -16,11 +16,12 @@ import trustme
 import yaml
 
 from lab.cluster import kueue
+from lab.cluster.kubectl import RunKubectl
 from lab.cluster.layout import NODE_IP
 from lab.demo import stack
 from lab.demo.mrpc import HEADER, SAMPLE
 from lab.demo.target import Target
-from lab.operator.installed import Kubectl, until_it_may_own
+from lab.operator.installed import until_it_may_own
 from node import pairs
 from node.injector import NATIVE, injecting
 from node.main_path import is_watched
@@ -61,7 +62,7 @@ def looks_at(item: pytest.Item) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def stage(installed: Target, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(installed: Target, kubectl: RunKubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Claims with weights, with pairs (the sample's, easy ones, some with a label unknown to MRPC), and with both."""
     easy, bad, website, both = (tmp_path_factory.mktemp(name) for name in ("easy", "bad", "website", "both"))
     pairs.write_corpus(easy, train=160, dev=60)

@@ -15,12 +15,10 @@ from typing import Any
 import trustme
 import yaml
 
-from lab.cluster.layout import PROJECT, VOLUMES
+from lab.cluster.layout import SAMPLE, VOLUMES
 from lab.cluster.processes import wait_until
 from lab.demo import claims, weights
 from lab.demo.target import Target
-
-SAMPLE = PROJECT / "crds/samples/bertfinetune.yaml"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from bertfinetune_operator.api.accelerator import CARD_ADDRESSES, DRIVER
 from bertfinetune_operator.api.spec import BertFinetune
 from bertfinetune_operator.api.status import BertFinetuneStatus
 from bertfinetune_operator.manifests.job import build_job
+from lab.cluster.kubectl import RunKubectl
 from lab.cluster.layout import PROJECT
 from lab.operator.installed import service_account
 from lab.operator.process import until
@@ -23,7 +24,6 @@ from support import builders as make
 pytestmark = pytest.mark.usefixtures("crd")
 
 Raw = dict[str, Any]
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 SYSTEM = "kube-public"
 """A namespace that is there, for the releases."""
 GOLDEN = sorted((make.GOLDEN / "job").glob("*.yaml"))
@@ -35,7 +35,7 @@ DRIVER_PATHS = [part.path for part in (*DRIVER, CARD_ADDRESSES)]
 class Account(NamedTuple):
     """The service account of an operator whose Jobs the policy judges."""
 
-    kubectl: Kubectl
+    kubectl: RunKubectl
     user: str
 
     def creates(self, job: Raw) -> subprocess.CompletedProcess[str]:
@@ -45,7 +45,7 @@ class Account(NamedTuple):
         return self.kubectl("create", *manifest, stdin=json.dumps(job))
 
 
-def installed(kubectl: Kubectl, kubeconfig: str, folder: Path, name: str, **values: Any) -> Iterator[Account]:
+def installed(kubectl: RunKubectl, kubeconfig: str, folder: Path, name: str, **values: Any) -> Iterator[Account]:
     """A release, once its policy is in force."""
     with service_account(kubectl, kubeconfig, folder, name, SYSTEM, **values):
         account = Account(kubectl, f"system:serviceaccount:{SYSTEM}:{name}")
@@ -60,21 +60,21 @@ def installed(kubectl: Kubectl, kubeconfig: str, folder: Path, name: str, **valu
 
 
 @pytest.fixture(scope="module")
-def runtime(kubectl: Kubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def runtime(kubectl: RunKubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """Where ascend-docker-runtime mounts the driver."""
     folder = tmp_path_factory.mktemp("runtime")
     yield from installed(kubectl, kubeconfig, folder, "judged", **{"admissionPolicy.hostPaths": []})
 
 
 @pytest.fixture(scope="module")
-def narrow(kubectl: Kubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def narrow(kubectl: RunKubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """Where pods mount the driver, and no folder of a node but some."""
     values = {"admissionPolicy.hostPaths": ["/data/bert", "/mnt"], "ascend.driver": "hostPath"}
     yield from installed(kubectl, kubeconfig, tmp_path_factory.mktemp("narrow"), "narrow", **values)
 
 
 @pytest.fixture(scope="module")
-def system(kubectl: Kubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def system(kubectl: RunKubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """Where a folder of the node's own is named, and users are the cluster's to choose."""
     user: Raw = {"trainer.podSecurityContext": {"runAsNonRoot": None, "runAsUser": None, "runAsGroup": None}}
     values = user | {"admissionPolicy.hostPaths": ["/etc/bert"]}
@@ -244,14 +244,14 @@ def test_what_the_operator_makes_is_taken(runtime: Account, driver: Account, fil
 
 
 @pytest.fixture(scope="module")
-def driver(kubectl: Kubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def driver(kubectl: RunKubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """Where pods mount the driver."""
     folder = tmp_path_factory.mktemp("driver")
     yield from installed(kubectl, kubeconfig, folder, "driver", **{"ascend.driver": "hostPath"})
 
 
 @pytest.mark.parametrize("file", SAMPLES, ids=lambda file: file.stem)
-def test_what_it_makes_of_a_sample_is_taken(runtime: Account, kubectl: Kubectl, file: Path, namespace: str) -> None:
+def test_what_it_makes_of_a_sample_is_taken(runtime: Account, kubectl: RunKubectl, file: Path, namespace: str) -> None:
     create = ("create", f"--namespace={namespace}", f"--filename={file}", "--dry-run=server", "--output=json")
     made = json.loads(kubectl(*create).stdout)
     for raw in made.get("items", [made]):
@@ -260,7 +260,7 @@ def test_what_it_makes_of_a_sample_is_taken(runtime: Account, kubectl: Kubectl, 
         assert done.returncode == 0, done.stderr
 
 
-def test_jobs_of_others_are_not_looked_at(runtime: Account, kubectl: Kubectl) -> None:
+def test_jobs_of_others_are_not_looked_at(runtime: Account, kubectl: RunKubectl) -> None:
     del runtime  # it brings the policy along
     job = changed(owner([]), pod(automountServiceAccountToken=True), volume("root", **on_node("/")))
     job["metadata"]["namespace"] = "default"
@@ -268,7 +268,7 @@ def test_jobs_of_others_are_not_looked_at(runtime: Account, kubectl: Kubectl) ->
     assert done.returncode == 0, done.stderr
 
 
-def test_the_api_server_has_nothing_to_say_about_its_expressions(runtime: Account, kubectl: Kubectl) -> None:
+def test_the_api_server_has_nothing_to_say_about_its_expressions(runtime: Account, kubectl: RunKubectl) -> None:
     """It checks the types of each expression against a Job's schema, some seconds after the policy is made."""
     del runtime
 

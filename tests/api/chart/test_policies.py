@@ -1,13 +1,13 @@
 """Pods of operator, runs and TensorBoards where policies rule, on a real API server: ranges of users, labels."""
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.cluster.kubectl import RunKubectl
 from lab.demo.target import Target
 from lab.operator.installed import installed_operators_paused, settings_of
 from lab.operator.played import Run
@@ -17,7 +17,6 @@ from support.helm import CHART, IMAGES, Release
 pytestmark = pytest.mark.usefixtures("crd")
 
 Raw = dict[str, Any]
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 FOLDER = Path(__file__).parent
 APPS = "--selector=app.kubernetes.io/name in (bertfinetune-operator,tensorboard)"
 
@@ -59,7 +58,7 @@ class Site:
 
 
 @pytest.fixture
-def site(target: Target, kubectl: Kubectl, kubeconfig: str, ruled: str, tmp_path: Path) -> Iterator[Site]:
+def site(target: Target, kubectl: RunKubectl, kubeconfig: str, ruled: str, tmp_path: Path) -> Iterator[Site]:
     site = Site(target, kubeconfig, ruled, tmp_path)
     with installed_operators_paused(kubectl):
         yield site
@@ -77,7 +76,7 @@ def works(site: Site, run: Run, *values: str | Path) -> None:
 
 
 @pytest.mark.parametrize("ruled", ["restricted-v2"], indirect=True)
-def test_openshifts_ranges_are_kept_with_its_values_and_not_without(site: Site, kubectl: Kubectl) -> None:
+def test_openshifts_ranges_are_kept_with_its_values_and_not_without(site: Site, kubectl: RunKubectl) -> None:
     run = Run(kubectl, site.namespace)
     site.release.do("install", *site.chart)
     with site.operator():
@@ -92,7 +91,7 @@ def test_openshifts_ranges_are_kept_with_its_values_and_not_without(site: Site, 
 
 
 @pytest.mark.parametrize("ruled", ["restricted-v2"], indirect=True)
-def test_a_user_and_a_group_of_openshifts_range_may_be_named(site: Site, kubectl: Kubectl) -> None:
+def test_a_user_and_a_group_of_openshifts_range_may_be_named(site: Site, kubectl: RunKubectl) -> None:
     """The chart's own are 65532, which is in no namespace's range."""
     run, user = Run(kubectl, site.namespace), 1000670000
     named = (
@@ -108,7 +107,7 @@ def test_a_user_and_a_group_of_openshifts_range_may_be_named(site: Site, kubectl
 
 @pytest.mark.parametrize("ruled", ["required-label"], indirect=True)
 def test_a_label_that_is_required_can_be_given_by_the_site_and_by_a_run(
-    site: Site, kubectl: Kubectl, kubeconfig: str, tmp_path: Path
+    site: Site, kubectl: RunKubectl, kubeconfig: str, tmp_path: Path
 ) -> None:
     run = Run(kubectl, site.namespace)
     refused = site.release.try_to("install", *site.chart)
@@ -127,7 +126,7 @@ def test_a_label_that_is_required_can_be_given_by_the_site_and_by_a_run(
 
 
 def test_a_runtime_class_that_is_not_there_is_told(
-    kubectl: Kubectl, kubeconfig: str, namespace: str, tmp_path: Path
+    kubectl: RunKubectl, kubeconfig: str, namespace: str, tmp_path: Path
 ) -> None:
     run = Run(kubectl, namespace)
     settings = {"watch_namespaces": namespace, "ascend_runtime_class_name": "other"}

@@ -1,12 +1,12 @@
 """Who may do what once the chart is installed, by `kubectl auth can-i` and by doing it."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.cluster.layout import PROJECT
+from lab.cluster.kubectl import RunKubectl
+from lab.cluster.layout import SAMPLE
 from lab.operator.installed import service_account
 from lab.operator.process import until
 from pages.markdown import codes
@@ -14,10 +14,8 @@ from support.rights import POLICIES, SERVED
 
 pytestmark = pytest.mark.usefixtures("crd")
 
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 SYSTEM = "kube-public"
 """A namespace that is there, for the release."""
-SAMPLE = PROJECT / "crds" / "samples" / "bertfinetune.yaml"
 
 ASKED = sorted(right for right in SERVED if "volcano" not in right)
 """kubectl asks for no resource that the cluster does not serve, as Volcano's here."""
@@ -57,7 +55,7 @@ CLUSTER_WIDE = [
 ]
 
 
-def may(kubectl: Kubectl, user: str, right: str, namespace: str | None) -> bool:
+def may(kubectl: RunKubectl, user: str, right: str, namespace: str | None) -> bool:
     """Whether a user may do it, in a namespace or in all; a right is written as in support.rights.granted."""
     verb, resource, *names = right.split()
     group, _, rest = resource.partition("/")
@@ -71,27 +69,27 @@ def may(kubectl: Kubectl, user: str, right: str, namespace: str | None) -> bool:
 
 
 @pytest.fixture(scope="module")
-def everywhere(kubectl: Kubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def everywhere(kubectl: RunKubectl, kubeconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The operator's user, where it serves all namespaces."""
     with service_account(kubectl, kubeconfig, tmp_path_factory.mktemp("all"), "everywhere", SYSTEM):
         yield f"system:serviceaccount:{SYSTEM}:everywhere"
 
 
-def test_everywhere_it_may_what_it_does(kubectl: Kubectl, everywhere: str) -> None:
+def test_everywhere_it_may_what_it_does(kubectl: RunKubectl, everywhere: str) -> None:
     assert [right for right in (*ASKED, *sorted(POLICIES)) if not may(kubectl, everywhere, right, None)] == []
     for verb in ("get", "update"):
         assert may(kubectl, everywhere, f"{verb} coordination.k8s.io/leases everywhere", SYSTEM)
     assert may(kubectl, everywhere, "create coordination.k8s.io/leases", SYSTEM)
 
 
-def test_everywhere_it_may_no_more(kubectl: Kubectl, everywhere: str) -> None:
+def test_everywhere_it_may_no_more(kubectl: RunKubectl, everywhere: str) -> None:
     for namespace in ("default", SYSTEM):
         assert [right for right in BEYOND if may(kubectl, everywhere, right, namespace)] == []
     assert [right for right in CLUSTER_WIDE if may(kubectl, everywhere, right, None)] == []
 
 
 def test_in_watched_namespaces_it_may_what_it_does_and_nothing_elsewhere(
-    kubectl: Kubectl, kubeconfig: str, namespace: str, tmp_path: Path
+    kubectl: RunKubectl, kubeconfig: str, namespace: str, tmp_path: Path
 ) -> None:
     with service_account(kubectl, kubeconfig, tmp_path, "listed", SYSTEM, watchNamespaces=[namespace]):
         user = f"system:serviceaccount:{SYSTEM}:listed"
@@ -108,7 +106,7 @@ def test_in_watched_namespaces_it_may_what_it_does_and_nothing_elsewhere(
     [("view", False), ("edit", True), ("admin", True)],
 )
 def test_users_of_a_namespace_handle_runs_by_the_roles_they_have(
-    kubectl: Kubectl, everywhere: str, namespace: str, role: str, writes: bool
+    kubectl: RunKubectl, everywhere: str, namespace: str, role: str, writes: bool
 ) -> None:
     del everywhere  # it brings the roles along
     user = f"a-user-with-{role}"
@@ -127,7 +125,7 @@ def test_users_of_a_namespace_handle_runs_by_the_roles_they_have(
     assert not may(kubectl, user, reads, "default")
 
 
-def test_users_of_a_watched_namespace_handle_runs_by_the_role_of_the_page(kubectl: Kubectl, namespace: str) -> None:
+def test_users_of_a_watched_namespace_handle_runs_by_the_role_of_the_page(kubectl: RunKubectl, namespace: str) -> None:
     """With watchNamespaces there are no ClusterRoles of ours, and security.md has a Role in their place."""
     (role,) = [code.text for code in codes("operator/docs/security.md") if code.text.startswith("# users-role.yaml")]
     done = kubectl("apply", "--filename=-", f"--namespace={namespace}", stdin=role)

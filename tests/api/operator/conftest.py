@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.operator.installed import Kubectl, installed_operators_paused
+from lab.cluster.kubectl import RunKubectl
+from lab.operator.installed import installed_operators_paused
 from lab.operator.played import Run
 from lab.operator.process import Operator
 
 
 @pytest.fixture(scope="module")
-def operator(kubeconfig: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def operator(kubeconfig: str, kubectl: RunKubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     log = tmp_path_factory.mktemp("operator") / "log"
     with installed_operators_paused(kubectl), Operator(kubeconfig, log) as process:
         yield process
@@ -32,6 +33,6 @@ def start(kubeconfig: str, tmp_path: Path) -> Iterator[Callable[..., Operator]]:
 
 
 @pytest.fixture
-def run(operator: Operator, kubectl: Kubectl, namespace: str) -> Run:
+def run(operator: Operator, kubectl: RunKubectl, namespace: str) -> Run:
     assert operator.process.poll() is None
     return Run(kubectl, namespace)

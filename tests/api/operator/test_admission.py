@@ -5,7 +5,7 @@ import runpy
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,18 @@ import pytest
 import yaml
 
 from bertfinetune_operator.kinds import BERTFINETUNES
-from lab.cluster.layout import program
+from lab.cluster.kubectl import RunKubectl
+from lab.cluster.layout import SAMPLE, program
 from support import builders as make
 
 pytestmark = pytest.mark.usefixtures("crd")
 
 Raw = dict[str, Any]
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 TABLE = runpy.run_path(str(Path(__file__).with_name("admission_cases.py")))
-CRD = Path(__file__).parents[3] / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
-SAMPLE = CRD.parent / "samples" / "bertfinetune.yaml"
 
 
 def submit(
-    kubectl: Kubectl, raw: dict[str, Any], verb: str = "create", dry: bool = True
+    kubectl: RunKubectl, raw: dict[str, Any], verb: str = "create", dry: bool = True
 ) -> subprocess.CompletedProcess[str]:
     mode = ["--dry-run=server"] if dry else []
     return kubectl(verb, *mode, "--validate=strict", "--output=json", "--filename=-", stdin=json.dumps(raw))
@@ -72,7 +70,7 @@ def test_create(collection: str, case: Any) -> None:
 
 
 @pytest.mark.parametrize(("path", "value", "field"), TABLE["IMMUTABLE"], ids=str)
-def test_update_of_the_spec_is_refused(kubectl: Kubectl, namespace: str, path: str, value: Any, field: str) -> None:
+def test_update_of_the_spec_is_refused(kubectl: RunKubectl, namespace: str, path: str, value: Any, field: str) -> None:
     raw = minimal(namespace)
     raw["spec"]["scheduling"] = {"nodeSelector": {"nowhere": "true"}}
     assert submit(kubectl, raw, dry=False).returncode == 0
@@ -82,7 +80,7 @@ def test_update_of_the_spec_is_refused(kubectl: Kubectl, namespace: str, path: s
     assert f"spec.{field} cannot change once the object exists: delete it and create it again" in done.stderr
 
 
-def test_what_only_the_operator_reads_can_change(kubectl: Kubectl, namespace: str) -> None:
+def test_what_only_the_operator_reads_can_change(kubectl: RunKubectl, namespace: str) -> None:
     raw = minimal(namespace)
     raw["spec"]["scheduling"] = {"nodeSelector": {"nowhere": "true"}}
     assert submit(kubectl, raw, dry=False).returncode == 0
@@ -91,7 +89,7 @@ def test_what_only_the_operator_reads_can_change(kubectl: Kubectl, namespace: st
     assert done.returncode == 0, done.stderr
 
 
-def test_server_side_apply_is_held_to_the_same_rules(kubectl: Kubectl, namespace: str) -> None:
+def test_server_side_apply_is_held_to_the_same_rules(kubectl: RunKubectl, namespace: str) -> None:
     """Two appliers own fields of one object; neither may change what the Job is made of."""
 
     def apply(raw: Raw, manager: str) -> subprocess.CompletedProcess[str]:
@@ -116,7 +114,7 @@ def test_server_side_apply_is_held_to_the_same_rules(kubectl: Kubectl, namespace
     assert "spec.training cannot change once the object exists" in done.stderr
 
 
-def test_defaults_are_filled_in_by_the_server(kubectl: Kubectl) -> None:
+def test_defaults_are_filled_in_by_the_server(kubectl: RunKubectl) -> None:
     spec = json.loads(submit(kubectl, minimal()).stdout)["spec"]
     assert spec["training"] == {
         "trainBatchSize": 32,
@@ -139,7 +137,7 @@ def test_defaults_are_filled_in_by_the_server(kubectl: Kubectl) -> None:
     assert not {"scheduling", "trainer"} & set(spec)
 
 
-def test_the_sample_is_admitted(kubectl: Kubectl, namespace: str) -> None:
+def test_the_sample_is_admitted(kubectl: RunKubectl, namespace: str) -> None:
     done = kubectl(
         "create", f"--namespace={namespace}", "--dry-run=server", "--validate=strict", f"--filename={SAMPLE}"
     )
@@ -147,7 +145,7 @@ def test_the_sample_is_admitted(kubectl: Kubectl, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("case", sorted(file.stem for file in (make.GOLDEN / "job").glob("*.yaml")))
-def test_the_golden_jobs_are_admitted(kubectl: Kubectl, case: str) -> None:
+def test_the_golden_jobs_are_admitted(kubectl: RunKubectl, case: str) -> None:
     job = yaml.safe_load((make.GOLDEN / "job" / f"{case}.yaml").read_text())
     job["metadata"]["namespace"] = "default"
     done = submit(kubectl, job)
@@ -164,12 +162,12 @@ def test_the_golden_jobs_are_admitted(kubectl: Kubectl, case: str) -> None:
         ("status.result.accuracy", "Share of the evaluation examples"),
     ],
 )
-def test_explain(kubectl: Kubectl, field: str, words: str) -> None:
+def test_explain(kubectl: RunKubectl, field: str, words: str) -> None:
     text = " ".join(kubectl("explain", f"bertfinetune.{field}").stdout.split())
     assert words in text
 
 
-def test_short_name_and_columns(kubectl: Kubectl, namespace: str) -> None:
+def test_short_name_and_columns(kubectl: RunKubectl, namespace: str) -> None:
     raw = minimal(namespace)
     raw["spec"]["scheduling"] = {"nodeSelector": {"nowhere": "true"}}
     assert submit(kubectl, raw, dry=False).returncode == 0

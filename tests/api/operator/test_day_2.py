@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from bertfinetune_operator import contract
+from lab.cluster.kubectl import RunKubectl
 from lab.demo.target import Target
-from lab.operator.installed import Kubectl, installed_operators_paused
+from lab.operator.installed import installed_operators_paused
 from lab.operator.played import STARTED, Run
 from lab.operator.process import Operator, until
 from pages.commands import blocks
@@ -32,7 +33,7 @@ def of_the_page(beginning: str, word: str, value: str) -> list[str]:
 
 
 @pytest.fixture
-def node(kubectl: Kubectl, namespace: str) -> Iterator[str]:
+def node(kubectl: RunKubectl, namespace: str) -> Iterator[str]:
     """A ready node for the test's pods alone: another one's, too, is called after the test's namespace."""
     labels = {"of": namespace}
     raw = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": namespace, "labels": labels}}
@@ -45,7 +46,7 @@ def node(kubectl: Kubectl, namespace: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def run(kubectl: Kubectl, kubeconfig: str, namespace: str, tmp_path: Path) -> Iterator[Run]:
+def run(kubectl: RunKubectl, kubeconfig: str, namespace: str, tmp_path: Path) -> Iterator[Run]:
     with installed_operators_paused(kubectl), Operator(kubeconfig, tmp_path / "log", watch_namespaces=namespace):
         yield Run(kubectl, namespace)
 
@@ -122,7 +123,9 @@ def storage(name: str, expands: bool) -> list[Raw]:
 
 
 @pytest.mark.parametrize("expands", [True, False])
-def test_a_claim_may_ask_for_more_room_where_its_class_expands(kubectl: Kubectl, namespace: str, expands: bool) -> None:
+def test_a_claim_may_ask_for_more_room_where_its_class_expands(
+    kubectl: RunKubectl, namespace: str, expands: bool
+) -> None:
     objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": storage(namespace, expands)})
     here = f"--namespace={namespace}"
     made = kubectl("create", "--filename=-", here, stdin=objects)

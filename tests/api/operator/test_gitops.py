@@ -3,13 +3,14 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from lab.cluster.kubectl import RunKubectl
 from lab.cluster.layout import BIN, KUBERNETES
 from lab.operator.installed import installed_operators_paused
 from lab.operator.played import RESULT, STARTED, Run
@@ -20,13 +21,12 @@ from support import builders as make
 pytestmark = pytest.mark.usefixtures("crd")
 
 Raw = dict[str, Any]
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 PAGE = "operator/docs/gitops.md"
 BAD_DATA = {"outcome": "Failed", "class": "BadData", "message": "no such file"}
 
 
 @pytest.fixture
-def operator(kubectl: Kubectl, kubeconfig: str, namespace: str, tmp_path: Path) -> Iterator[Operator]:
+def operator(kubectl: RunKubectl, kubeconfig: str, namespace: str, tmp_path: Path) -> Iterator[Operator]:
     """For the test's namespace; not yet started."""
     process = Operator(kubeconfig, tmp_path / "log", watch_namespaces=namespace)
     with installed_operators_paused(kubectl):
@@ -34,7 +34,7 @@ def operator(kubectl: Kubectl, kubeconfig: str, namespace: str, tmp_path: Path) 
 
 
 @pytest.fixture
-def run(kubectl: Kubectl, namespace: str) -> Run:
+def run(kubectl: RunKubectl, namespace: str) -> Run:
     return Run(kubectl, namespace)
 
 

@@ -1,8 +1,7 @@
 """The real Kueue holds and admits runs, and the operator, under exactly the chart's rights, tells why one waits."""
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import yaml
 
 from bertfinetune_operator.decision import kueue as words
 from lab.cluster import kueue
+from lab.cluster.kubectl import RunKubectl
 from lab.cluster.local import KUBECTL
 from lab.operator.installed import installed_operators_paused, service_account
 from lab.operator.played import RESULT, Run
@@ -17,7 +17,6 @@ from lab.operator.process import Operator, until
 from support.helm import CHART, HELMS, IMAGES, Release
 
 Raw = dict[str, Any]
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 CARD = "huawei.com/Ascend910"
 QUEUED = {"scheduling": {"queue": "team"}}
 RELEASE, SYSTEM = "with-kueue", "kube-public"
@@ -26,7 +25,7 @@ ROLE = f"{RELEASE}:{SYSTEM}"
 
 @pytest.fixture(scope="module")
 def operator(
-    crd: None, kubeconfig: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+    crd: None, kubeconfig: str, kubectl: RunKubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
     del crd  # it is there
     folder = tmp_path_factory.mktemp(RELEASE)
@@ -56,7 +55,7 @@ class Queue:
 
 
 @pytest.fixture
-def run(operator: Operator, kubectl: Kubectl, namespace: str) -> Run:
+def run(operator: Operator, kubectl: RunKubectl, namespace: str) -> Run:
     assert operator.process.poll() is None
     kueue.manage(namespace)
     return Run(kubectl, namespace)
@@ -94,7 +93,7 @@ def test_an_admitted_run_goes_on_to_its_end(run: Run) -> None:
     assert (finished["Admitted"], finished["Finished"]) == ("True", "True")
 
 
-def test_a_run_waits_for_quota_with_kueues_reason_and_follows(cards: Queue, run: Run, kubectl: Kubectl) -> None:
+def test_a_run_waits_for_quota_with_kueues_reason_and_follows(cards: Queue, run: Run, kubectl: RunKubectl) -> None:
     other = Run(kubectl, f"{run.namespace}-2")
     kubectl("create", "namespace", other.namespace)
     try:
@@ -150,7 +149,7 @@ def test_a_deactivated_workload_is_told(run: Run) -> None:
     told(run, "Deactivated: The workload is deactivated", "Inadmissible")
 
 
-def test_without_the_right_to_read_it_the_status_says_so(kubectl: Kubectl, run: Run) -> None:
+def test_without_the_right_to_read_it_the_status_says_so(kubectl: RunKubectl, run: Run) -> None:
     rules = json.loads(kubectl("get", "clusterrole", ROLE, "--output=json").stdout)["rules"]
     fewer = [rule for rule in rules if "workloads" not in rule["resources"]]
     assert len(fewer) < len(rules)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from api.operator.world import Kubectl, World, restart_api_server, temporary, through
+from api.operator.world import World, restart_api_server, temporary, through
 from bertfinetune_operator.kinds import KINDS
+from lab.cluster.kubectl import RunKubectl
 from lab.cluster.layout import API_PORT, NODE_IP
 from lab.operator.installed import installed_operators_paused, service_account
 from lab.operator.process import Operator, until
@@ -23,7 +24,7 @@ SYSTEM = "kube-public"
 
 
 @pytest.fixture
-def world(kubectl: Kubectl, namespace: str) -> Iterator[World]:
+def world(kubectl: RunKubectl, namespace: str) -> Iterator[World]:
     """Without an operator in it; deployed ones would be a third replica that no test counts on."""
     with installed_operators_paused(kubectl):
         world = World(kubectl, namespace)
@@ -138,7 +139,7 @@ def test_a_watch_that_goes_silent_is_begun_anew_and_a_dead_one_is_reported(
 
 
 def test_with_roles_in_one_namespace_it_serves_that_one_and_sees_no_other(
-    start: Callable[..., Operator], world: World, kubectl: Kubectl, kubeconfig: str, tmp_path: Path
+    start: Callable[..., Operator], world: World, kubectl: RunKubectl, kubeconfig: str, tmp_path: Path
 ) -> None:
     """The Roles and the ServiceAccount are the chart's own."""
     other = World(kubectl, f"{world.namespace}-other")
@@ -162,7 +163,7 @@ def test_with_roles_in_one_namespace_it_serves_that_one_and_sees_no_other(
 
 
 def test_a_restart_of_the_api_server_loses_no_change(
-    start: Callable[..., Operator], world: World, kubectl: Kubectl
+    start: Callable[..., Operator], world: World, kubectl: RunKubectl
 ) -> None:
     """The last test here: for some seconds after its start the server refuses owners of a kind it does not know yet."""
     operator = start("only")

@@ -2,9 +2,7 @@
 
 import json
 import signal
-import subprocess
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +15,6 @@ from support.scenes import COLLAPSED
 pytestmark = pytest.mark.usefixtures("crd")
 
 Raw = dict[str, Any]
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_a_run_from_start_to_result_across_restarts(operator: Operator, run: Run) -> None:

@@ -2,9 +2,8 @@
 
 import json
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from bertfinetune_operator import naming
 from lab.bench.operator import audit
 from lab.cluster import kueue
+from lab.cluster.kubectl import RunKubectl
 from lab.cluster.layout import AUDIT_LOG
 from lab.operator.installed import installed_operators_paused, service_account, until_it_may_own
 from lab.operator.played import Run
@@ -20,7 +20,6 @@ from support.helm import CHART, render
 
 pytestmark = pytest.mark.usefixtures("crd")
 
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 SYSTEM = "bertfinetune-system"
 """The namespace whose service accounts the audit log is about (tests/lab/cluster/config/audit.yaml)."""
 RELEASE = "rights"
@@ -35,7 +34,7 @@ WITHOUT_A_REQUEST = {
 
 
 @pytest.fixture(scope="module")
-def operator(kubeconfig: str, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def operator(kubeconfig: str, kubectl: RunKubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     is_new = kubectl("create", "namespace", SYSTEM).returncode == 0  # else there is an installation in it
     folder = tmp_path_factory.mktemp(RELEASE)
     settings = {"leader_election": "true", "namespace": SYSTEM, "lease_name": RELEASE, "pod_name": f"{RELEASE}-0"}
@@ -62,12 +61,12 @@ def network_policies() -> str:
 
 
 @pytest.fixture
-def run(operator: Operator, kubectl: Kubectl, namespace: str) -> Run:
+def run(operator: Operator, kubectl: RunKubectl, namespace: str) -> Run:
     assert operator.process.poll() is None
     return Run(kubectl, namespace)
 
 
-def granted(kubectl: Kubectl) -> set[audit.Call]:
+def granted(kubectl: RunKubectl) -> set[audit.Call]:
     roles = [
         json.loads(kubectl("get", "clusterrole", CLUSTER_ROLE, "--output=json").stdout),
         json.loads(
@@ -83,7 +82,7 @@ def granted(kubectl: Kubectl) -> set[audit.Call]:
     }
 
 
-def test_it_uses_every_right_it_has_and_needs_no_other(operator: Operator, kubectl: Kubectl, run: Run) -> None:
+def test_it_uses_every_right_it_has_and_needs_no_other(operator: Operator, kubectl: RunKubectl, run: Run) -> None:
     run.create(scheduling={"queue": "none"})
     run.becomes(phase="Queued", reason="Inadmissible", seconds=60)
     run.call("delete", "bft", "minimal", "--cascade=foreground", "--timeout=60s")
@@ -131,7 +130,9 @@ SINCE = datetime.now(UTC)
         ("networkpolicies", ["patch"], "network policy bert-downloads: networkpolicies.networking.k8s.io"),
     ],
 )
-def test_without_it_there_is_no_job(kubectl: Kubectl, run: Run, resource: str, verbs: list[str], message: str) -> None:
+def test_without_it_there_is_no_job(
+    kubectl: RunKubectl, run: Run, resource: str, verbs: list[str], message: str
+) -> None:
     rules = json.loads(kubectl("get", "clusterrole", CLUSTER_ROLE, "--output=json").stdout)["rules"]
     fewer = [rule | {"verbs": verbs} if resource in rule["resources"] else rule for rule in rules]
     change(kubectl, [rule for rule in fewer if rule["verbs"]])
@@ -144,7 +145,7 @@ def test_without_it_there_is_no_job(kubectl: Kubectl, run: Run, resource: str, v
     run.becomes(reason="Unschedulable", seconds=60)
 
 
-def change(kubectl: Kubectl, rules: list[dict[str, object]]) -> None:
+def change(kubectl: RunKubectl, rules: list[dict[str, object]]) -> None:
     """Give the operator other rules, and the API server's authorizer the time to learn of them."""
     done = kubectl("patch", "clusterrole", CLUSTER_ROLE, "--type=merge", f"--patch={json.dumps({'rules': rules})}")
     assert done.returncode == 0, done.stderr

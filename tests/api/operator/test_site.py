@@ -1,14 +1,14 @@
 """What a site's own settings make of a run, on a real API server: names, queue, driver, and what changes of them do."""
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from lab.cluster.kubectl import RunKubectl
 from lab.operator.installed import installed_operators_paused
 from lab.operator.played import Run
 from lab.operator.process import Operator, until
@@ -17,7 +17,6 @@ from support import builders as make
 pytestmark = pytest.mark.usefixtures("crd")
 
 Raw = dict[str, Any]
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 CARD = "example.com/npu"
 NODE: Raw = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "without-cards"}}
 ROOM = {"cpu": "64", "memory": "256Gi", "pods": "100", "ephemeral-storage": "1Ti"}
@@ -25,13 +24,13 @@ READY: Raw = {"status": {"allocatable": ROOM, "capacity": ROOM, "conditions": [{
 
 
 @pytest.fixture
-def run(kubectl: Kubectl, namespace: str) -> Iterator[Run]:
+def run(kubectl: RunKubectl, namespace: str) -> Iterator[Run]:
     with installed_operators_paused(kubectl):
         yield Run(kubectl, namespace)
 
 
 @pytest.fixture
-def node_without_cards(kubectl: Kubectl) -> Iterator[None]:
+def node_without_cards(kubectl: RunKubectl) -> Iterator[None]:
     """A ready node with room for everything but the site's cards; nothing that is bound to it would start."""
     kubectl("create", "--filename=-", stdin=json.dumps(NODE))
     kubectl("patch", "node", NODE["metadata"]["name"], "--subresource=status", f"--patch={json.dumps(READY)}")
@@ -101,7 +100,7 @@ DRIVER = '"ascend-driver", "ascend-dcmi", "npu-smi", "npu-log"'
     ],
 )
 def test_a_driver_by_host_path_is_all_that_takes_a_privileged_namespace(
-    kubectl: Kubectl, namespace: str, level: str, case: str, objection: str | None
+    kubectl: RunKubectl, namespace: str, level: str, case: str, objection: str | None
 ) -> None:
     kubectl("label", "namespace", namespace, f"pod-security.kubernetes.io/enforce={level}")
     template = yaml.safe_load((make.GOLDEN / "job" / f"{case}.yaml").read_text())["spec"]["template"]

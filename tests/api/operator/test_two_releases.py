@@ -1,6 +1,5 @@
 """Two releases of one name in two namespaces, each with namespaces of its own to serve, on a real API server."""
 
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.cluster.kubectl import RunKubectl
 from lab.demo import stack
 from lab.demo.target import Target
 from lab.operator.installed import installed_operators_paused, settings_of, token_kubeconfig
@@ -17,7 +17,6 @@ from support.helm import CHART, HELMS, IMAGES, Release
 
 pytestmark = pytest.mark.usefixtures("crd")
 
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 NAME = "bft-bertfinetune-operator"
 WITHOUT_PODS = "--set=replicas=0"
 
@@ -44,7 +43,7 @@ def releases(target: Target, namespaces: list[str]) -> Iterator[tuple[Release, R
 
 
 @pytest.fixture
-def operator_of(target: Target, kubectl: Kubectl, kubeconfig: str, tmp_path: Path) -> Callable[[Release], Operator]:
+def operator_of(target: Target, kubectl: RunKubectl, kubeconfig: str, tmp_path: Path) -> Callable[[Release], Operator]:
     """A release's operator, with its rights and its settings."""
 
     def make(release: Release) -> Operator:
@@ -56,7 +55,7 @@ def operator_of(target: Target, kubectl: Kubectl, kubeconfig: str, tmp_path: Pat
 
 
 def test_each_serves_its_own(
-    kubectl: Kubectl,
+    kubectl: RunKubectl,
     namespaces: list[str],
     releases: tuple[Release, Release],
     operator_of: Callable[[Release], Operator],

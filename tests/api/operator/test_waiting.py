@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bertfinetune_operator.decision import kueue
-from lab.operator.installed import Kubectl
+from lab.cluster.kubectl import RunKubectl
 from lab.operator.played import RESULT, STARTED, Run
 from lab.operator.process import until
 
@@ -67,7 +67,7 @@ def test_volcanos_word_is_passed_on(run: Run, pod_groups: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def pod_groups(kubectl: Kubectl) -> Iterator[None]:
+def pod_groups(kubectl: RunKubectl) -> Iterator[None]:
     """Volcano's API, as far as this test needs it."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
@@ -116,7 +116,7 @@ def test_a_refused_job_is_created_once_the_quota_allows_it(run: Run) -> None:
     assert len(run.items("jobs")) == 1
 
 
-def test_a_webhook_that_is_down_is_told_and_waited_for(run: Run, kubectl: Kubectl) -> None:
+def test_a_webhook_that_is_down_is_told_and_waited_for(run: Run, kubectl: RunKubectl) -> None:
     """The API server answers 500: failed calling webhook."""
     hook = {
         "name": "jobs.example.com",

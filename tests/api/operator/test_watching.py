@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from api.operator.world import Kubectl, World, restart_api_server, temporary, through
+from api.operator.world import World, restart_api_server, temporary, through
+from lab.cluster.kubectl import RunKubectl
 from lab.cluster.layout import API_PORT, NODE_IP
 from lab.operator.installed import installed_operators_paused, service_account, until_it_may_own
 from lab.operator.process import Operator, until
@@ -22,7 +23,7 @@ SYSTEM = "kube-public"
 
 
 @pytest.fixture(autouse=True)
-def _alone(kubectl: Kubectl) -> Iterator[None]:
+def _alone(kubectl: RunKubectl) -> Iterator[None]:
     with installed_operators_paused(kubectl):
         yield
 
@@ -54,7 +55,7 @@ def seen_jobs(kubeconfig: str, namespace: str, file: Path) -> Iterator[None]:
 
 
 def test_what_went_while_no_watch_told_of_it_is_forgotten_and_nothing_is_created_for_it(
-    start: Callable[..., Operator], kubectl: Kubectl, namespace: str, kubeconfig: str, tmp_path: Path
+    start: Callable[..., Operator], kubectl: RunKubectl, namespace: str, kubeconfig: str, tmp_path: Path
 ) -> None:
     """An object, a Job and a pod; the API server has no history of it, so that the watches cannot go on."""
     world = World(kubectl, namespace)
@@ -86,7 +87,7 @@ def test_what_went_while_no_watch_told_of_it_is_forgotten_and_nothing_is_created
 
 
 def test_a_namespace_of_several_that_cannot_be_read_leaves_the_others_served(
-    start: Callable[..., Operator], kubectl: Kubectl, namespace: str, kubeconfig: str, tmp_path: Path
+    start: Callable[..., Operator], kubectl: RunKubectl, namespace: str, kubeconfig: str, tmp_path: Path
 ) -> None:
     """It is not there when the operator starts, then comes with its rights, goes, and comes back."""
     here, there = World(kubectl, namespace), World(kubectl, f"{namespace}-other")

@@ -4,37 +4,23 @@ import json
 import os
 import signal
 import socket
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from lab.cluster import components, processes
+from lab.cluster.kubectl import RunKubectl
 from lab.cluster.layout import API_PORT, NODE_IP
+from lab.operator.played import Namespace
 from lab.operator.process import until
 from lab.operator.proxy import Proxy
 from support import builders as make
 
-Raw = dict[str, Any]
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 
-
-class World:
-    """A namespace with BertFinetunes in it, as a person sees it."""
-
-    def __init__(self, kubectl: Kubectl, namespace: str) -> None:
-        self._kubectl, self.namespace = kubectl, namespace
-
-    def call(self, *arguments: str, stdin: str | None = None) -> str:
-        done = self._kubectl(f"--namespace={self.namespace}", *arguments, stdin=stdin)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def items(self, kind: str) -> list[Raw]:
-        return list(json.loads(self.call("get", kind, "--output=json"))["items"])
+class World(Namespace):
+    """A namespace with several BertFinetunes in it."""
 
     def create(self, *names: str) -> None:
         raw = yaml.safe_load(make.MINIMAL)
@@ -56,7 +42,7 @@ def through(proxy: Proxy, kubeconfig: str, folder: Path) -> Path:
 
 
 @contextmanager
-def temporary(kubectl: Kubectl, namespace: str) -> Iterator[None]:
+def temporary(kubectl: RunKubectl, namespace: str) -> Iterator[None]:
     kubectl("create", "namespace", namespace)
     try:
         yield
@@ -64,7 +50,7 @@ def temporary(kubectl: Kubectl, namespace: str) -> Iterator[None]:
         kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def restart_api_server(kubectl: Kubectl) -> None:
+def restart_api_server(kubectl: RunKubectl) -> None:
     """Kill the API server and start it again, after which it keeps no history of changes."""
     server = components.kube_apiserver()
     pid = processes.running_pid(server)

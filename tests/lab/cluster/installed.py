@@ -5,7 +5,6 @@ Secret in a folder, as if a kubelet had mounted them, and the Service of its web
 """
 
 import base64
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 
 from lab.cluster.layout import KUBECONFIG
 from lab.cluster.local import KUBECTL
+from lab.cluster.processes import answers
 
 Raw = dict[str, Any]
 
@@ -52,8 +52,4 @@ def mount(namespace: str, secret: str, folder: Path) -> bool:
 
 def is_ready(address: str) -> bool:
     """Whether the process says so on this address and port."""
-    try:
-        with urllib.request.urlopen(f"http://{address}/readyz", timeout=2):
-            return True
-    except OSError:
-        return False
+    return answers(f"http://{address}/readyz")

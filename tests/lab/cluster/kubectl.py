@@ -2,12 +2,17 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.cluster.errors import ClusterError
 from lab.cluster.layout import program
+from lab.cluster.processes import wait_until
+
+RunKubectl = Callable[..., subprocess.CompletedProcess[str]]
+"""`Kubectl.run`, or the fixture `kubectl`, which is the same but never raises."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,13 @@ class Kubectl:
     def apply(self, manifest: str, *arguments: str) -> None:
         """Server-side apply of a manifest's text."""
         self.run("apply", "--server-side", "--force-conflicts", "--filename=-", *arguments, stdin=manifest)
+
+    def until_established(self, *crds: str) -> None:
+        """Wait until the API server serves these CRDs, which `kubectl wait` is told by the same words."""
+        # kubectl wait gives up at once on an object that has no conditions yet
+        wait = ("wait", "--for=condition=Established", "--timeout=10s", *crds)
+        if not wait_until(lambda: self.run(*wait, check=False).returncode == 0, 60):
+            raise ClusterError(f"the API server does not serve the CRDs {' '.join(crds)}")
 
     def get(self, *arguments: str) -> dict[str, Any]:
         """``kubectl get ... -o json``, decoded."""

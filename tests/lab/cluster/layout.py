@@ -10,6 +10,8 @@ CACHE = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertfinetune"
 )  # what is built once a machine
 PROJECT = Path(__file__).resolve().parents[3]
+CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
+SAMPLE = PROJECT / "crds" / "samples" / "bertfinetune.yaml"  # what the demo applies
 BIN = PROJECT / ".build" / "bin"
 KUBERNETES = PROJECT / os.environ.get("BERTFINETUNE_KUBERNETES", BIN)  # control plane and kubectl of another version
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,15 @@ def wait_until(condition: Callable[[], bool], seconds: float, *, interval: float
             return False
         time.sleep(interval)
     return True
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server is there and says that all is well."""
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def _start_time(pid: int) -> str | None:

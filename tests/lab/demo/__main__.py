@@ -7,12 +7,11 @@ from pathlib import Path
 import yaml
 
 from lab.cluster.errors import exit_code
-from lab.cluster.layout import CACHE, PROJECT
+from lab.cluster.layout import CACHE, PROJECT, SAMPLE
 from lab.demo import claims, mrpc, report, stack, target, weights
 from lab.demo.follow import follow
 
 NAMESPACE = "bertfinetune-demo"
-SAMPLE = PROJECT / "crds/samples/bertfinetune.yaml"
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,14 +1,13 @@
 """A real container registry on loopback, which containerd, buildah and Helm reach by plain HTTP."""
 
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lab.cluster.errors import ClusterError
 from lab.cluster.layout import BIN
-from lab.cluster.processes import wait_until
+from lab.cluster.processes import answers, wait_until
 
 ADDRESS = "127.0.0.1:5055"
 
@@ -22,17 +21,9 @@ def serving(folder: Path) -> Iterator[str]:
     with log.open("w") as output:
         process = subprocess.Popen([BIN / "registry", "serve", config], stdout=output, stderr=output)
         try:
-            if not wait_until(_answers, 20):
+            if not wait_until(lambda: answers(f"http://{ADDRESS}/v2/"), 20):
                 raise ClusterError(f"the registry does not answer on {ADDRESS}:\n{log.read_text()}")
             yield ADDRESS
         finally:
             process.terminate()
             process.wait(10)
-
-
-def _answers() -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{ADDRESS}/v2/") as answer:
-            return answer.status == 200
-    except OSError:
-        return False

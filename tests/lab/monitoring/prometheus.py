@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from socket import create_server
 from typing import Any
 
 import yaml
 
 from lab.cluster.errors import ClusterError
 from lab.cluster.layout import PROJECT
-from lab.cluster.processes import wait_until
+from lab.cluster.processes import answers, wait_until
+from lab.operator.process import free_port
 
 CHART_FILES = PROJECT / "charts/bertfinetune-operator/files"
 JOBS = CHART_FILES / "prometheus/scrape-configs.yaml"
@@ -89,24 +89,16 @@ def serve(folder: Path, scrape_configs: Sequence[Mapping[str, Any]]) -> Iterator
         "scrape_configs": scrape_configs,
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
-    with create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
+    ready = f"http://{address}/-/ready"
     command = [program, f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
     log = folder / "prometheus.log"
     with log.open("w") as output:
         process = subprocess.Popen([*command, f"--web.listen-address={address}"], stderr=output, stdout=output)
     try:
-        if not wait_until(lambda: process.poll() is not None or _ready(address), 30) or process.poll() is not None:
+        if not wait_until(lambda: process.poll() is not None or answers(ready), 30) or process.poll() is not None:
             raise ClusterError(f"prometheus does not start:\n{log.read_text()}")
         yield Prometheus(f"http://{address}")
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def _ready(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{address}/-/ready"):
-            return True
-    except OSError:
-        return False

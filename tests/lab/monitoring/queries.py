@@ -115,16 +115,21 @@ def label_values(query: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def selectors(expr: str) -> set[str]:
-    """The series that a query is made of, whether or not its answer shows that some are missing."""
-    found: set[str] = set()
+def selectors(expr: str) -> list[promql.VectorSelector]:
+    """All that a query selects."""
+    found: list[promql.VectorSelector] = []
 
     def enter(node: promql.Expr) -> None:
         if isinstance(node, promql.VectorSelector):
-            found.add(f"{node.name or ''}{node.matchers}")  # a matcher of __name__ may stand for the name
+            found.append(node)
 
     promql.walk(promql.parse(expr), enter)
     return found
+
+
+def series(expr: str) -> set[str]:
+    """The series that a query is made of, whether or not its answer shows that some are missing."""
+    return {f"{node.name or ''}{node.matchers}" for node in selectors(expr)}  # a matcher of __name__ may be the name
 
 
 def numbers(answer: Answer) -> list[float]:

@@ -1,8 +1,7 @@
 """What an operator beside the test has of an installation: its rights, and that no other one is at work."""
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,15 @@ from typing import Any
 import yaml
 
 from bertfinetune_operator import naming
+from lab.cluster.kubectl import RunKubectl
 from lab.operator.process import until
 from support.helm import template
 
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 SELECTOR = "--selector=app.kubernetes.io/name=bertfinetune-operator"
 
 
 @contextmanager
-def installed_operators_paused(kubectl: Kubectl) -> Iterator[None]:
+def installed_operators_paused(kubectl: RunKubectl) -> Iterator[None]:
     """Two operators would contradict each other: only one of them sees the trainer that the test plays."""
     found = json.loads(kubectl("get", "deployments", "--all-namespaces", SELECTOR, "--output=json").stdout)["items"]
     replicas = {f"--namespace={item['metadata']['namespace']}": item["spec"]["replicas"] for item in found}
@@ -35,7 +34,7 @@ def installed_operators_paused(kubectl: Kubectl) -> Iterator[None]:
 
 @contextmanager
 def service_account(
-    kubectl: Kubectl, kubeconfig: str, folder: Path, release: str, namespace: str, **values: Any
+    kubectl: RunKubectl, kubeconfig: str, folder: Path, release: str, namespace: str, **values: Any
 ) -> Iterator[Path]:
     """The chart, installed without a replica, and a kubeconfig with its ServiceAccount's token; gone at the end."""
     fixed = {"replicas": 0, "crds.install": False, "fullnameOverride": release}
@@ -49,7 +48,7 @@ def service_account(
         kubectl("delete", "lease", release, f"--namespace={namespace}", "--ignore-not-found")
 
 
-def until_it_may_own(kubectl: Kubectl, user: str, namespace: str) -> None:
+def until_it_may_own(kubectl: RunKubectl, user: str, namespace: str) -> None:
     """Wait for OwnerReferencesPermissionEnforcement, which learns of a new CRD within half a minute.
 
     Until then the API server refuses an operator's Jobs; the operator tries them again.
@@ -66,7 +65,7 @@ def until_it_may_own(kubectl: Kubectl, user: str, namespace: str) -> None:
     until(may_own, lambda: "the API server takes no BertFinetune for an owner", 60)
 
 
-def token_kubeconfig(kubectl: Kubectl, kubeconfig: str, folder: Path, release: str, namespace: str) -> Path:
+def token_kubeconfig(kubectl: RunKubectl, kubeconfig: str, folder: Path, release: str, namespace: str) -> Path:
     """A kubeconfig with the token of an installed release's ServiceAccount."""
     config = yaml.safe_load(Path(kubeconfig).read_text())
     token = kubectl("create", "token", release, f"--namespace={namespace}").stdout.strip()

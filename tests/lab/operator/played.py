@@ -1,9 +1,8 @@
 """One BertFinetune on the real API server whose pods no node takes: the test plays kubelet, trainer and queue."""
 
 import json
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import yaml
 
 from bertfinetune_operator import contract
+from lab.cluster.kubectl import RunKubectl
 from lab.operator.process import until
 from support import builders as make
 
 Raw = dict[str, Any]
-Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 TRAINER_IP = "127.0.0.9"
 STARTED = {"startedAt": "2026-01-02T03:00:00Z"}
 RESULT = {
@@ -51,16 +50,23 @@ def trainer(report: Raw) -> Iterator[None]:
     server.server_close()
 
 
-class Run:
-    """One BertFinetune in a namespace of its own."""
+class Namespace:
+    """A namespace as a person with kubectl sees it."""
 
-    def __init__(self, kubectl: Kubectl, namespace: str) -> None:
+    def __init__(self, kubectl: RunKubectl, namespace: str) -> None:
         self.kubectl, self.namespace = kubectl, namespace
 
     def call(self, *arguments: str, stdin: str | None = None) -> str:
         done = self.kubectl(f"--namespace={self.namespace}", *arguments, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def items(self, kind: str) -> list[Raw]:
+        return list(json.loads(self.call("get", kind, "--output=json"))["items"])
+
+
+class Run(Namespace):
+    """One BertFinetune in a namespace of its own."""
 
     def create(self, **spec: Any) -> None:
         """Create the object with these fields of its spec."""
@@ -76,9 +82,6 @@ class Run:
 
     def get(self) -> Raw:
         return dict(json.loads(self.call("get", "bertfinetune", "minimal", "--output=json")))
-
-    def items(self, kind: str) -> list[Raw]:
-        return list(json.loads(self.call("get", kind, "--output=json"))["items"])
 
     def patch(self, kind: str, name: str, patch: Raw, *flags: str) -> None:
         self.call("patch", kind, name, "--type=merge", f"--patch={json.dumps(patch)}", *flags)

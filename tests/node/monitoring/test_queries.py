@@ -139,7 +139,7 @@ def test_every_series_that_is_asked_for_exists(proof: Proof, server: str) -> Non
     asked = set()
     for expr in (*of_panels, *(rule["expr"] for rule in RULES)):
         of_any_run = proof.substitute(server, expr.replace('="$run"', '=~"$run"'), "|".join(RUNS))
-        asked |= queries.selectors(of_any_run)
+        asked |= queries.series(of_any_run)
     times = {"start": proof.window.start, "end": proof.window.end}
     absent = {
         selector for selector in asked if not proof.servers[server].ask("series", **{"match[]": selector}, **times)

@@ -7,6 +7,7 @@ import pytest
 from lab.cluster import processes
 from lab.cluster.errors import ClusterError
 from lab.cluster.processes import Component
+from support.runs import website
 
 
 @pytest.fixture
@@ -59,3 +60,10 @@ def test_a_program_that_ends_early_is_reported_with_its_log() -> None:
     processes.start(program)
     with pytest.raises(ClusterError, match=r"program ended .*(?s:.)*no such flag: --x"):
         processes.wait_ready(program, lambda: False, 10)
+
+
+def test_an_address_answers_while_its_server_says_that_all_is_well(tmp_path: Path) -> None:
+    with website("127.0.0.1", 0, tmp_path) as address:
+        assert processes.answers(f"http://{address}/")
+        assert not processes.answers(f"http://{address}/absent")
+    assert not processes.answers(f"http://{address}/")

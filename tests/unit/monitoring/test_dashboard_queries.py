@@ -83,8 +83,8 @@ def test_variables_and_their_queries() -> None:
 
 def test_selectors_are_found_wherever_they_stand() -> None:
     expr = 'sum by (a) (rate(x_total{b=~"c|d",e!=""}[8s] offset 1h)) / on (a) y > 0 or vector(0) or max(x_total{b="c"})'
-    assert queries.selectors(expr) == {'x_total{b=~"c|d",e!=""}', "y{}", 'x_total{b="c"}'}
-    assert queries.selectors('{__name__=~"x|y"} > 0') == {'{__name__=~"x|y"}'}
+    assert queries.series(expr) == {'x_total{b=~"c|d",e!=""}', "y{}", 'x_total{b="c"}'}
+    assert queries.series('{__name__=~"x|y"} > 0') == {'{__name__=~"x|y"}'}
 
 
 def answer(*values: str) -> queries.Answer:

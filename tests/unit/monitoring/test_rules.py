@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from lab.ascend.npu_exporter.codes import IGNORED
-from lab.cluster.layout import PROJECT
+from lab.cluster.layout import CRD, PROJECT
 from lab.monitoring.known_metrics import KNOWN
+from lab.monitoring.queries import selectors
 
 FILES = PROJECT / "charts/bertfinetune-operator/files"
 RULES = FILES / "rules/bertfinetune.yaml"
 RUNBOOKS = FILES / "runbooks"
 TESTS = sorted((PROJECT / "tests/api/monitoring/rules").glob("*.test.yaml"))
-CRD = PROJECT / "crds/bertfinetunes.bertfinetune.dev.yaml"
 Raw = dict[str, Any]
 
 GROUPS = yaml.safe_load(RULES.read_text())["groups"]
@@ -26,17 +26,6 @@ RECORDS: dict[str, Raw] = {rule["record"]: rule for rule in ALL if "record" in r
 PAGES = {page.stem: page.read_text() for page in RUNBOOKS.glob("*.md") if page.stem != "README"}
 alerts = pytest.mark.parametrize("name", ALERTS)
 pages = pytest.mark.parametrize("name", PAGES)
-
-
-def selectors(expression: str) -> list[promql.VectorSelector]:
-    found: list[promql.VectorSelector] = []
-
-    def enter(node: promql.Expr) -> None:
-        if isinstance(node, promql.VectorSelector):
-            found.append(node)
-
-    promql.walk(promql.parse(expression), enter)
-    return found
 
 
 def metrics(expression: str) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bertfinetune_preflight.gather import OWN_CRD
-from lab.cluster.layout import PROJECT
+from lab.cluster.layout import CRD, PROJECT
 
 READY: dict[str, Any] = yaml.safe_load((Path(__file__).with_name("mindcluster.yaml")).read_text())
 LISTS = {
@@ -94,5 +94,5 @@ def test_without_an_answer_it_says_which_and_why(tmp_path: Path, answers: dict[s
 
 
 def test_our_own_crd_is_there() -> None:
-    assert OWN_CRD == PROJECT / "crds/bertfinetunes.bertfinetune.dev.yaml"
+    assert OWN_CRD == CRD
     assert OWN_CRD.is_file()

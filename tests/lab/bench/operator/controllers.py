@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from lab.bench.operator.objects import IMAGE
 from lab.bench.operator.plane import CONTROLLER, CONTROLLER_KUBECONFIG
 from lab.cluster import installed, processes
 from lab.cluster.errors import ClusterError
-from lab.cluster.layout import CACHE, PROJECT
+from lab.cluster.layout import CACHE, CRD, PROJECT
 from lab.cluster.local import KUBECTL
 from lab.cluster.processes import Component
+from lab.operator.process import free_port
 
-CRD = PROJECT / "crds" / "bertfinetunes.bertfinetune.dev.yaml"
 PEER_CERTIFICATES = Path("/tmp/k8s-webhook-server/serving-certs")  # written into the peers' sources
 READY_SECONDS = 60.0
 
@@ -66,16 +65,7 @@ def start(process: Component, health: str) -> None:
 def apply_with_crds(manifest: str) -> None:
     """Apply manifests and wait until the API server serves the kinds that they define."""
     KUBECTL.apply(manifest)
-    # kubectl wait gives up at once on an object that has no conditions yet
-    wait = ("wait", "--for=condition=Established", "--timeout=10s", "customresourcedefinitions", "--all")
-    if not processes.wait_until(lambda: KUBECTL.run(*wait, check=False).returncode == 0, READY_SECONDS):
-        raise ClusterError("the API server did not accept the CRDs")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    KUBECTL.until_established("customresourcedefinitions", "--all")
 
 
 def module_folder(program: str, module: str) -> Path:

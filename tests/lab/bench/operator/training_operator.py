@@ -12,6 +12,7 @@ from lab.cluster import installed, processes
 from lab.cluster.layout import BIN
 from lab.cluster.local import KUBECTL
 from lab.cluster.processes import Component
+from lab.operator.process import free_port
 
 MODULE = "github.com/kubeflow/training-operator"
 NAMESPACE = "kubeflow"
@@ -25,14 +26,14 @@ def running() -> Iterator[Controller]:
     base = controllers.module_folder("training-operator", MODULE) / "manifests" / "base"
     controllers.apply_with_crds((base / "crds" / "kubeflow.org_tfjobs.yaml").read_text())
     KUBECTL.apply((CONFIG / "training-operator.yaml").read_text())
-    health = f"127.0.0.1:{controllers.free_port()}"
+    health = f"127.0.0.1:{free_port()}"
     flags = (
         f"-kubeconfig={CONTROLLER_KUBECONFIG}",
         "-enable-scheme=tfjob",
         "-controller-threads=10",  # one by default; its limit of 20 requests/s has no flag
-        f"-metrics-bind-address=127.0.0.1:{controllers.free_port()}",
+        f"-metrics-bind-address=127.0.0.1:{free_port()}",
         f"-health-probe-bind-address={health}",
-        f"-webhook-server-port={controllers.free_port()}",
+        f"-webhook-server-port={free_port()}",
     )
     operator = Component("training-operator", (str(BIN / PROGRAM), *flags), {})
     shutil.rmtree(PEER_CERTIFICATES, ignore_errors=True)

@@ -1,34 +1,15 @@
-"""One Lease in a simulated API server, in simulated time."""
+"""One Lease in a simulated API server, in the event loop's time."""
 
 import asyncio
 import copy
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bertfinetune_operator.errors import ClusterError, ConflictError, NotFoundError
 from bertfinetune_operator.kinds import Object
 
 Raw = dict[str, Any]
-
-
-class SimulatedTime(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next timer instead of waiting for it."""
-
-    now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-    def _run_once(self) -> None:
-        if not self._ready and self._scheduled:
-            self.now = max(self.now, self._scheduled[0]._when)
-        super()._run_once()
-
-
-def simulate(world: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=SimulatedTime) as runner:
-        runner.run(world)
 
 
 def now() -> float:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bertfinetune_operator.election.leader import ATTEMPT_SECONDS, Leader, LeaseLostError
 from bertfinetune_operator.election.lease import LEASE_SECONDS, RENEW_DEADLINE, RETRY_PERIOD
-from unit.operator.election.simulation import OK, Fault, Network, Server, now, simulate
+from unit.operator.election.simulation import OK, Fault, Network, Server, now
 
 
 class Replica:
@@ -51,6 +51,11 @@ async def leading(*replicas: Replica) -> Replica:
     return leaders[0]
 
 
+async def one_leads() -> tuple[Server, Replica]:
+    server = Server()
+    return server, await leading(Replica("first", server))
+
+
 SECONDS = st.sampled_from([0.0, 0.01, 1.0, 4.0, 9.0])
 SPELLS = st.tuples(st.tuples(SECONDS, SECONDS, st.sampled_from(["", "before", "after"])), st.integers(1, 12))
 """A fault, and how many requests in a row it befalls."""
@@ -65,31 +70,28 @@ WELL = (0.0, [(OK, 1)])
 @settings(max_examples=150)
 @example((CUT_OFF, WELL), [])
 @given(st.tuples(REPLICAS, REPLICAS), st.lists(st.floats(0.5, 30.0), max_size=3))
-def test_never_two_leaders_and_always_one_again(
+async def test_never_two_leaders_and_always_one_again(
     weather: tuple[tuple[float, list[tuple[Fault, int]]], ...], kills: list[float]
 ) -> None:
-    async def world() -> None:
-        server = Server()
-        replicas = [
-            Replica(f"replica{number}", server, offset, [fault for fault, times in spells for _ in range(times)])
-            for number, (offset, spells) in enumerate(weather)
-        ]
-        dying = asyncio.get_running_loop().create_task(_kill(replicas, kills))
-        quiet = 0.0
-        while quiet < LEASE_SECONDS + 2 * RETRY_PERIOD + ATTEMPT_SECONDS:
-            await asyncio.sleep(0.1)
-            assert sum(replica.leader.leads() for replica in replicas) < 2, f"two leaders at {now()}"
-            for replica in replicas:
-                if replica.task.done():
-                    assert isinstance(replica.task.exception(), LeaseLostError)
-                    replica.start()
-            calm = dying.done() and not any(replica.network.faults for replica in replicas)
-            quiet = quiet + 0.1 if calm else 0.0
-        assert sum(replica.leader.leads() for replica in replicas) == 1
+    server = Server()
+    replicas = [
+        Replica(f"replica{number}", server, offset, [fault for fault, times in spells for _ in range(times)])
+        for number, (offset, spells) in enumerate(weather)
+    ]
+    dying = asyncio.get_running_loop().create_task(_kill(replicas, kills))
+    quiet = 0.0
+    while quiet < LEASE_SECONDS + 2 * RETRY_PERIOD + ATTEMPT_SECONDS:
+        await asyncio.sleep(0.1)
+        assert sum(replica.leader.leads() for replica in replicas) < 2, f"two leaders at {now()}"
         for replica in replicas:
-            replica.kill()
-
-    simulate(world())
+            if replica.task.done():
+                assert isinstance(replica.task.exception(), LeaseLostError)
+                replica.start()
+        calm = dying.done() and not any(replica.network.faults for replica in replicas)
+        quiet = quiet + 0.1 if calm else 0.0
+    assert sum(replica.leader.leads() for replica in replicas) == 1
+    for replica in replicas:
+        replica.kill()
 
 
 async def _kill(replicas: list[Replica], pauses: list[float]) -> None:
@@ -103,119 +105,84 @@ async def _kill(replicas: list[Replica], pauses: list[float]) -> None:
 
 @settings(max_examples=50)
 @given(st.floats(0.0, 4.0), st.floats(0.0, 2.0))
-def test_a_leader_that_dies_is_succeeded_within_lease_and_retry_period(after: float, apart: float) -> None:
-    async def world() -> None:
-        server = Server()
-        first = Replica("first", server)
-        await leading(first)
-        await asyncio.sleep(apart)
-        second = Replica("second", server)
-        await asyncio.sleep(RETRY_PERIOD + after)
-        first.kill()
-        died = now()
-        assert await leading(second)
-        assert now() - died <= LEASE_SECONDS + RETRY_PERIOD + 0.1  # the requests themselves take 0.02 s each
-        assert now() - server.writes[-2] >= LEASE_SECONDS
-        second.kill()
-
-    simulate(world())
+async def test_a_leader_that_dies_is_succeeded_within_lease_and_retry_period(after: float, apart: float) -> None:
+    server, first = await one_leads()
+    await asyncio.sleep(apart)
+    second = Replica("second", server)
+    await asyncio.sleep(RETRY_PERIOD + after)
+    first.kill()
+    died = now()
+    assert await leading(second)
+    assert now() - died <= LEASE_SECONDS + RETRY_PERIOD + 0.1  # the requests themselves take 0.02 s each
+    assert now() - server.writes[-2] >= LEASE_SECONDS
+    second.kill()
 
 
-def test_a_lease_given_back_is_taken_at_the_next_look() -> None:
-    async def world() -> None:
-        server = Server()
-        first = Replica("first", server)
-        await leading(first)
-        second = Replica("second", server)
-        await asyncio.sleep(20)
-        first.kill()
-        await first.leader.release()
-        assert not first.leader.leads()
-        assert server.lease is not None
-        assert server.lease["spec"]["holderIdentity"] == ""
-        gone = now()
-        await leading(second)
-        assert now() - gone <= RETRY_PERIOD + 0.1
-        second.kill()
-
-    simulate(world())
+async def test_a_lease_given_back_is_taken_at_the_next_look() -> None:
+    server, first = await one_leads()
+    second = Replica("second", server)
+    await asyncio.sleep(20)
+    first.kill()
+    await first.leader.release()
+    assert not first.leader.leads()
+    assert server.lease is not None
+    assert server.lease["spec"]["holderIdentity"] == ""
+    gone = now()
+    await leading(second)
+    assert now() - gone <= RETRY_PERIOD + 0.1
+    second.kill()
 
 
-def test_a_standby_gives_nothing_back() -> None:
-    async def world() -> None:
-        server = Server()
-        first = Replica("first", server)
-        await leading(first)
-        second = Replica("second", server)
-        await asyncio.sleep(5)
-        second.kill()
-        await second.leader.release()
-        assert first.leader.leads()
-        await asyncio.sleep(60)
-        assert first.leader.leads()
-        assert server.read()["spec"]["leaseTransitions"] == 0
-        first.kill()
-
-    simulate(world())
+async def test_a_standby_gives_nothing_back() -> None:
+    server, first = await one_leads()
+    second = Replica("second", server)
+    await asyncio.sleep(5)
+    second.kill()
+    await second.leader.release()
+    assert first.leader.leads()
+    await asyncio.sleep(60)
+    assert first.leader.leads()
+    assert server.read()["spec"]["leaseTransitions"] == 0
+    first.kill()
 
 
 @pytest.mark.parametrize("fault", [(0.0, 0.0, "before"), (3600.0, 0.0, ""), (0.0, 3600.0, "")])
-def test_a_leader_that_cannot_renew_stops_in_time(fault: Fault) -> None:
-    async def world() -> None:
-        server = Server()
-        replica = Replica("only", server)
-        await leading(replica)
-        await asyncio.sleep(5)
-        last = server.writes[-1]
-        replica.network.faults.extend([fault] * 100)
-        await replica.ended()
-        assert isinstance(replica.task.exception(), LeaseLostError)
-        assert RENEW_DEADLINE - 0.1 <= now() - last <= RENEW_DEADLINE + 0.1
-        assert not replica.leader.leads()
-
-    simulate(world())
+async def test_a_leader_that_cannot_renew_stops_in_time(fault: Fault) -> None:
+    server, replica = await one_leads()
+    await asyncio.sleep(5)
+    last = server.writes[-1]
+    replica.network.faults.extend([fault] * 100)
+    await replica.ended()
+    assert isinstance(replica.task.exception(), LeaseLostError)
+    assert RENEW_DEADLINE - 0.1 <= now() - last <= RENEW_DEADLINE + 0.1
+    assert not replica.leader.leads()
 
 
-def test_an_api_server_that_restarts_in_time_costs_nothing() -> None:
-    async def world() -> None:
-        server = Server()
-        replica = Replica("only", server)
-        await leading(replica)
-        replica.network.faults.extend([(0.0, 0.0, "before")] * 2 + [(0.0, 0.0, "after")])
-        await asyncio.sleep(60)
-        assert replica.leader.leads()
-        replica.kill()
-
-    simulate(world())
+async def test_an_api_server_that_restarts_in_time_costs_nothing() -> None:
+    _, replica = await one_leads()
+    replica.network.faults.extend([(0.0, 0.0, "before")] * 2 + [(0.0, 0.0, "after")])
+    await asyncio.sleep(60)
+    assert replica.leader.leads()
+    replica.kill()
 
 
-def test_a_leader_that_somebody_replaced_stops_at_its_next_renewal(caplog: pytest.LogCaptureFixture) -> None:
-    async def world() -> None:
-        server = Server()
-        replica = Replica("only", server)
-        await leading(replica)
-        assert server.lease is not None
-        usurped = server.lease["spec"] | {"holderIdentity": "usurper"}
-        server.replace(server.lease, usurped)
-        began = now()
-        with pytest.raises(LeaseLostError, match="lost the lease ns/lease, and so stop: usurper holds it"):
-            await replica.task
-        assert now() - began <= 2 * RETRY_PERIOD + 0.1
-
-    with caplog.at_level(logging.INFO, "bertfinetune_operator"):
-        simulate(world())
+async def test_a_leader_that_somebody_replaced_stops_at_its_next_renewal() -> None:
+    server, replica = await one_leads()
+    assert server.lease is not None
+    usurped = server.lease["spec"] | {"holderIdentity": "usurper"}
+    server.replace(server.lease, usurped)
+    began = now()
+    with pytest.raises(LeaseLostError, match="lost the lease ns/lease, and so stop: usurper holds it"):
+        await replica.task
+    assert now() - began <= 2 * RETRY_PERIOD + 0.1
 
 
-def test_what_stays_the_same_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    async def world() -> None:
-        server = Server()
-        first = Replica("first", server)
-        await leading(first)
-        second = Replica("second", server)
-        await asyncio.sleep(120)
-        first.kill()
-        second.kill()
+async def test_what_stays_the_same_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bertfinetune_operator")
+    server, first = await one_leads()
+    second = Replica("second", server)
+    await asyncio.sleep(120)
+    first.kill()
+    second.kill()
 
-    with caplog.at_level(logging.INFO, "bertfinetune_operator"):
-        simulate(world())
     assert [r.getMessage().split("_")[0] for r in caplog.records] == ["leading as first", "standing by: first"]

@@ -1,6 +1,5 @@
 """The generated CRD: current on disk, and structural however the models change."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -10,8 +9,8 @@ from pydantic import Field
 from bertfinetune_generators.crd import COLUMNS, SchemaError, build_crd, model_schema, render
 from bertfinetune_operator.api.base import Model
 from bertfinetune_operator.api.spec import BertFinetuneSpec
+from lab.cluster.layout import PROJECT
 
-PROJECT = Path(__file__).parents[4]
 Schema = dict[str, Any]
 
 
