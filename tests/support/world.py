@@ -1,6 +1,7 @@
 """A cluster in a few lines: what Kubernetes would do with what the operator decides, one step at a time."""
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,9 +11,9 @@ from bertfinetune_operator.decision.decide import Decision, decide
 from bertfinetune_operator.decision.views import Observed, Question
 from support import builders as make
 from support.merge import apply
+from support.possible import ENDED, GRACE, owner, refuse_impossible, trainer_state
 
 Raw = dict[str, Any]
-GRACE = timedelta(seconds=120)
 
 
 def stamp(time: datetime) -> str:
@@ -46,7 +47,9 @@ class World:
         return status
 
     def seen(self) -> Observed:
+        """What the operator sees; a world that cannot be is refused."""
         children = (self.jobs.values(), self.pods.values(), self.reports)
+        refuse_impossible(self.obj, *children, now=self.now, skew=self.node_clock)
         return make.seen(*children, self.refusal, self.answers, heard_at=self.now)
 
     def decide(self) -> Decision:
@@ -89,11 +92,12 @@ class World:
 
     def alive(self, job: Raw | None = None) -> list[Raw]:
         """Pods that have not ended, of one Job or of all."""
-        return [
-            pod
-            for pod in self.pods.values()
-            if "ended" not in pod and (job is None or pod["job"] == job["metadata"]["uid"])
-        ]
+        pods = self.pods.values() if job is None else self.pods_of(job)
+        return [pod for pod in pods if pod["status"]["phase"] not in ENDED]
+
+    def pods_of(self, job: Raw) -> list[Raw]:
+        """The pods of one Job."""
+        return [pod for pod in self.pods.values() if owner(pod) == job["metadata"]["uid"]]
 
     def control_jobs(self) -> None:
         """The Job controller: a pod for each Job that needs one, and the Jobs' ends."""
@@ -103,81 +107,73 @@ class World:
                 continue
             status = job.setdefault("status", {})
             status.setdefault("startTime", stamp(self.now))
-            own = [pod for pod in self.pods.values() if pod["job"] == job["metadata"]["uid"]]
-            verdicts = [pod["ended"] for pod in own]
-            if "good" in verdicts:
-                status["completionTime"] = stamp(self.now)
-                status["conditions"] = [self._condition("Complete")]
-            elif "bad" in verdicts:
-                status["conditions"] = [self._condition("Failed", "BackoffLimitExceeded")]
+            verdicts = {verdict_on(pod) for pod in self.pods_of(job)} - {""}
+            if verdicts:
+                self._finish(job, *verdicts)
             else:
                 self._add_pod(job)
 
-    def _condition(self, kind: str, reason: str = "") -> Raw:
-        return {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": stamp(self.now)}
+    def _finish(self, job: Raw, reason: str) -> None:
+        failed = reason != "CompletionsReached"
+        before, end = ("FailureTarget", "Failed") if failed else ("SuccessCriteriaMet", "Complete")
+        common = {"status": "True", "reason": reason, "lastTransitionTime": stamp(self.now)}
+        job["status"] |= {"conditions": [{"type": before} | common, {"type": end} | common]}
+        if not failed:
+            job["status"]["completionTime"] = stamp(self.now)
 
     def _add_pod(self, job: Raw) -> None:
         attempt = int(job["metadata"]["labels"][naming.LABEL_ATTEMPT])
         name = f"pod-{self.pods_made}"
         self.pods_made += 1
-        sidecar = {"running": {}} if self.sidecar else None
-        self.pods[name] = make.pod(name, None, stamp(self.now), attempt, sidecar=sidecar, phase="Pending") | {
-            "job": job["metadata"]["uid"]
-        }
+        waits = {"waiting": {"reason": "ContainerCreating"}}
+        uid, sidecar = job["metadata"]["uid"], waits if self.sidecar else None
+        self.pods[name] = make.pod(name, None, stamp(self.now), attempt, sidecar=sidecar, job_uid=uid)
 
     def start(self) -> None:
         """Every pod that waits starts, unless it is being deleted."""
         for pod in self.alive():
-            if not self._state(pod) and "deletionTimestamp" not in pod["metadata"]:
-                self._set(pod, {"running": {"startedAt": self._node_time()}}, "Running")
+            if not trainer_state(pod) and "deletionTimestamp" not in pod["metadata"]:
+                self._set(pod, {"running": {"startedAt": self._node_time()}}, goes_on=True)
 
     def end(self, code: int, message: str = "", reason: str = "Error", condition: Raw | None = None) -> None:
-        """Every pod that runs ends."""
+        """Every trainer that runs ends; a disruption deletes its pod, and ends the sidecar, too."""
         for pod in self.alive():
-            if started := self._state(pod).get("running", {}).get("startedAt"):
+            if started := trainer_state(pod).get("running", {}).get("startedAt"):
                 times = {"startedAt": started, "finishedAt": self._node_time()}
                 state = {"terminated": {"exitCode": code, "message": message, "reason": reason} | times}
-                self._set(pod, state, "Failed" if code else "Succeeded")
+                self._set(pod, state, goes_on=condition is None)
                 if condition:
                     pod["status"]["conditions"] = [condition]
-                if len(pod["status"]["containerStatuses"]) > 1 and condition is None:
-                    pod["status"]["phase"] = "Running"  # for its Job, and while the sidecar goes on
-                    continue
-                ignored = condition is not None or code == contract.EXIT_INTERRUPTED
-                pod["ended"] = "good" if code == 0 else "ignored" if ignored else "bad"
+                    self._stop([pod])
 
     def refuse_pods(self, message: str) -> None:
         """The kubelet takes no pod that has not started: its device plugin gives them no card."""
         for pod in self.alive():
-            if not self._state(pod):
+            if not trainer_state(pod):
                 pod["status"] = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": message}
-                pod["ended"] = "bad"
 
     def lose_node(self) -> None:
         """The taint manager deletes the pods of a node that no longer answers; nobody ends them."""
-        for pod in self.alive():
-            pod["metadata"].setdefault("deletionTimestamp", stamp(self.now + GRACE))
+        self._stop(self.alive())
 
     def stop_deleted_pods(self) -> None:
         """The kubelet ends the pods that are being deleted, and they vanish."""
         gone = [name for name, pod in self.pods.items() if "deletionTimestamp" in pod["metadata"]]
         for name in gone:
-            del self.pods[name]
-            self.reports.pop(name, None)
+            self._remove(name)
 
     def delete_pods_by_force(self) -> None:
         """`kubectl delete pod --force`: the pods are gone, and their Jobs have failed."""
         for pod in self.alive():
-            job = next((job for job in self.jobs.values() if job["metadata"]["uid"] == pod["job"]), None)
+            job = next((job for job in self.jobs.values() if job["metadata"]["uid"] == owner(pod)), None)
             if job and not job.get("status", {}).get("conditions"):
-                job.setdefault("status", {})["conditions"] = [self._condition("Failed", "BackoffLimitExceeded")]
-            del self.pods[pod["metadata"]["name"]]
+                self._finish(job, "BackoffLimitExceeded")
+            self._remove(pod["metadata"]["name"])
 
     def delete_job(self, name: str) -> None:
         """Background deletion: the Job is gone at once, its pods later."""
         job = self.jobs.pop(name, None)
-        for pod in self.alive(job) if job else ():
-            pod["metadata"].setdefault("deletionTimestamp", stamp(self.now + GRACE))
+        self._stop(self.pods_of(job) if job else ())
 
     def queue(self, *, suspend: bool) -> None:
         """Kueue admits or preempts the Jobs."""
@@ -186,22 +182,41 @@ class World:
                 job["spec"]["suspend"] = suspend
                 if suspend:
                     job.get("status", {}).pop("startTime", None)
-                    for pod in self.alive(job):
-                        pod["metadata"].setdefault("deletionTimestamp", stamp(self.now + GRACE))
+                    self._stop(self.alive(job))
 
     def report(self, report: Raw) -> None:
         """Every pod that runs tells its progress."""
-        self.reports |= {pod["metadata"]["name"]: report for pod in self.alive() if "running" in self._state(pod)}
+        self.reports |= {pod["metadata"]["name"]: report for pod in self.alive() if "running" in trainer_state(pod)}
 
     def _node_time(self) -> str:
         return stamp(self.now + self.node_clock)
 
-    def _state(self, pod: Raw) -> Raw:
-        states = {c["name"]: c["state"] for c in pod["status"]["containerStatuses"]}
-        state: Raw = states.get(contract.CONTAINER_NAME, {})
-        return state
+    def _stop(self, pods: Iterable[Raw]) -> None:
+        """The API server notes that these pods are to be deleted."""
+        for pod in pods:
+            pod["metadata"].setdefault("deletionTimestamp", stamp(self.now + GRACE))
 
-    def _set(self, pod: Raw, state: Raw, phase: str) -> None:
-        others = [c for c in pod["status"]["containerStatuses"] if c["name"] != contract.CONTAINER_NAME]
-        pod["status"]["containerStatuses"] = [*others, {"name": contract.CONTAINER_NAME, "state": state}]
-        pod["status"]["phase"] = phase
+    def _remove(self, name: str) -> None:
+        del self.pods[name]
+        self.reports.pop(name, None)
+
+    def _set(self, pod: Raw, state: Raw, *, goes_on: bool) -> None:
+        """The trainer's container has a new state, and a sidecar goes on or ends with it."""
+        sidecar = None
+        if len(pod["spec"]["containers"]) > 1:
+            times = state.get("running") or state["terminated"]
+            sidecar = {"running": {"startedAt": times["startedAt"]}} if goes_on else state
+        make.set_states(pod, state, sidecar=sidecar)
+
+
+def verdict_on(pod: Raw) -> str:
+    """The reason of the end that a pod gives its Job; "" while it runs, and after an end that the Job ignores."""
+    status, state = pod["status"], trainer_state(pod).get("terminated", {})
+    if status["phase"] == "Succeeded":
+        return "CompletionsReached"
+    if status["phase"] != "Failed":
+        return ""
+    if state.get("exitCode") in contract.PERMANENT_EXIT_CODES:
+        return "PodFailurePolicy"
+    is_ignored = state.get("exitCode") == contract.EXIT_INTERRUPTED or status.get("conditions")
+    return "" if is_ignored else "BackoffLimitExceeded"

@@ -10,7 +10,7 @@ import pytest
 from bertfinetune_operator import contract
 from lab.operator.played import RESULT, STARTED, Run, trainer
 from lab.operator.process import Operator, until
-from support.scenes import COLLAPSED
+from support.builders import COLLAPSED
 
 pytestmark = pytest.mark.usefixtures("crd")
 

@@ -44,7 +44,7 @@ run "import-linter (trainer)" env PYTHONPATH=trainer_image/src "$dev/bin/lint-im
 run "hadolint" "$dev/bin/hadolint" --config tests/lab/setup/hadolint.yaml operator/Dockerfile trainer_image/Dockerfile tests/lab/ascend/*/Dockerfile tests/lab/released/Dockerfile
 # shellcheck disable=SC2046 # file names of this project hold no spaces
 run "shellcheck" "$dev/bin/shellcheck" .ci/run $(git ls-files --cached --others --exclude-standard '*.sh')
-run "yamllint" "$dev/bin/yamllint" --strict --config-file tests/lab/setup/yamllint.yaml crds charts/bertfinetune-operator/values.yaml charts/bertfinetune-operator/ci charts/bertfinetune-operator/tests charts/bertfinetune-operator/files/claims charts/bertfinetune-operator/files/prometheus charts/bertfinetune-operator/files/rules tests/api/monitoring/rules tests/lab/bench/operator/config tests/lab/cluster/config tests/lab/ascend/device_plugin
+run "yamllint" "$dev/bin/yamllint" --strict --config-file tests/lab/setup/yamllint.yaml crds charts/bertfinetune-operator/values.yaml charts/bertfinetune-operator/ci charts/bertfinetune-operator/tests charts/bertfinetune-operator/files/claims charts/bertfinetune-operator/files/prometheus charts/bertfinetune-operator/files/rules tests/api/monitoring/rules tests/lab/bench/operator/config tests/lab/cluster/config tests/lab/ascend/device_plugin tests/unit/operator/golden/scenes
 run "generated files" generated_files_are_current
 
 wait

@@ -15,8 +15,9 @@ from bertfinetune_operator.controller.reconciler import Reconciler
 from bertfinetune_operator.informer.index import Index
 from bertfinetune_operator.telemetry.counters import Metrics
 from support import builders as make
+from support.builders import RESULT
 from support.fake_cluster import FakeCluster
-from support.scenes import CASES, RESULT, Case
+from support.scenes import SCENES, Scene
 from support.world import World
 
 hours = st.integers(-72 * 3600, 72 * 3600)
@@ -58,17 +59,17 @@ def test_what_is_no_date_changes_nothing(date: str) -> None:
     assert clock() == make.NOW
 
 
-def calls_of(case: Case, offset: int) -> tuple[list[str], list[Any], list[float | None]]:
-    """What a pass over this case asks of the API server, and when it wants to look again."""
+def calls_of(scene: Scene, offset: int) -> tuple[list[str], list[Any], list[float | None]]:
+    """What a pass over this scene asks of the API server, and when it wants to look again."""
     index = Index()
-    index.put(make.bertfinetune(case.status, case.spec))
-    for child in [*(make.job(**job) for job in case.jobs), *(make.pod(**pod) for pod in case.pods)]:
-        index.put(child)
+    world = scene.world()
+    for raw in (world.obj, *world.jobs.values(), *world.pods.values()):
+        index.put(raw)
     cluster = FakeCluster(index, make.job())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time", lambda: make.NOW.timestamp() + offset)
         clock = ServerClock(Seconds())
-        clock.hear(format_datetime(make.NOW, usegmt=True))
+        clock.hear(format_datetime(world.now, usegmt=True))
         reconciler = Reconciler(index, cluster, make.SETTINGS, Metrics(index), clock)  # ty: ignore[invalid-argument-type]
         delays = asyncio.run(passes(reconciler))
     return cluster.calls, cluster.patches, delays
@@ -79,10 +80,10 @@ async def passes(reconciler: Reconciler) -> list[float | None]:
 
 
 @settings(max_examples=20)
-@given(st.sampled_from(sorted(CASES)), hours)
+@given(st.sampled_from(sorted(SCENES)), hours)
 def test_no_verdict_comes_from_this_machines_clock(name: str, offset: int) -> None:
     """Node loss, deadlines, back-off, time to live: all compare times of the API server."""
-    assert calls_of(CASES[name], offset) == calls_of(CASES[name], 0)
+    assert calls_of(SCENES[name], offset) == calls_of(SCENES[name], 0)
 
 
 @given(hours, st.integers(1, 900))

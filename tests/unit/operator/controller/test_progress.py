@@ -10,7 +10,7 @@ from bertfinetune_operator.controller import progress
 from bertfinetune_operator.informer.index import Index, Key
 from bertfinetune_operator.informer.work_queue import WorkQueue
 from support import builders as make
-from support.scenes import RUNNING
+from support.builders import RUNNING
 
 REPORT = '{"phase":"Training","step":1,"totalSteps":343,"percent":0,"etaSeconds":null,"loss":null,"msPerStep":null}'
 

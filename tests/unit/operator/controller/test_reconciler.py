@@ -28,8 +28,8 @@ from bertfinetune_operator.informer.informer import Informer
 from bertfinetune_operator.informer.work_queue import WorkQueue
 from bertfinetune_operator.telemetry.counters import Metrics
 from support import builders as make
+from support.builders import COMPLETE, FAILED, PULLING, RESULT, RUNNING, UNSCHEDULABLE, ended
 from support.fake_cluster import FakeCluster
-from support.scenes import COMPLETE, FAILED, PULLING, RESULT, RUNNING, UNSCHEDULABLE, ended
 
 
 @pytest.fixture

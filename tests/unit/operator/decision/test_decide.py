@@ -1,5 +1,6 @@
 """The decision as a table: what is seen, and what must follow. test_histories.py has its properties."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,21 +15,9 @@ from bertfinetune_operator.decision.views import Observed
 from bertfinetune_operator.informer.index import Index
 from bertfinetune_operator.telemetry.counters import Metrics
 from support import builders as make
+from support.builders import BEGUN, COLLAPSED, COMPLETE, RESULT, RUNNING, ended, report
 from support.merge import apply
-from support.scenes import (
-    BEGUN,
-    CASES,
-    COLLAPSED,
-    COMPLETE,
-    NEEDED_MORE,
-    NOT_MOUNTED,
-    RESULT,
-    RUNNING,
-    Case,
-    ended,
-    report,
-)
-from support.world import World
+from support.scenes import FILES, SCENES, Scene, text_of
 
 Raw = dict[str, Any]
 HOLDS = {
@@ -40,58 +29,41 @@ HOLDS = {
     "Failed": ["Failed"],
 }
 NO_SPACE = "pod pod-1 on node-a exited 74: No space left on device"
-TABLE = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+NEEDED_MORE = "out of memory: it needed more than its limit of 4Gi"
+NOT_MOUNTED = 'MountVolume.SetUp failed for volume "data" : hostPath type check failed: /srv is not a directory'
+EVERY_SCENE = pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES.keys())
 
 
-def observed(case: Case) -> Observed:
-    reports = {"pod-1": case.report} if case.report else {}
-    jobs, pods = [make.job(**job) for job in case.jobs], [make.pod(**pod) for pod in case.pods]
-    return make.seen(jobs, pods, reports, case.refusal, case.answers)
+def test_a_scene_has_a_name_of_its_own() -> None:
+    assert len(SCENES) == sum(map(len, FILES.values()))
 
 
-def decision_of(case: Case) -> Decision:
-    return decide(make.bertfinetune(case.status, case.spec), observed(case), make.SETTINGS, make.NOW)
+@pytest.mark.parametrize("policy", FILES)
+def test_the_scenes_of_a_policy_are_decided_as_its_file_says(policy: str) -> None:
+    scenes, file = FILES[policy], make.GOLDEN / "scenes" / f"{policy}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(text_of(scenes))
+    else:
+        assert {each.name: each.follows() for each in scenes} == {each.name: each.decided for each in scenes}
+    assert file.read_text() == text_of(scenes), "UPDATE_GOLDEN=1 lays the file out"
 
 
-@TABLE
-def test_table(case: Case) -> None:
-    decision = decision_of(case)
-    assert decision.ask == case.ask
-    status = apply(case.status, decision.status_patch)
-    assert {key: status.get(key) for key in case.expected} == case.expected
-    attempt = decision.create["metadata"]["labels"]["bertfinetune.dev/attempt"] if decision.create else None
-    assert attempt == (None if case.create is None else str(case.create))
-    assert tuple(job.name for job in decision.delete) == case.delete
-    wake = datetime.fromisoformat(f"2026-01-02T{case.wake}Z") if case.wake else None
-    assert decision.wake_at == wake
-
-
-@TABLE
-def test_deciding_again_on_the_outcome_yields_nothing(case: Case) -> None:
+@EVERY_SCENE
+def test_deciding_again_on_the_outcome_yields_nothing(scene: Scene) -> None:
     """A second pass may begin what has become due; a third finds nothing to do."""
-    jobs, pods = [make.job(**job) for job in case.jobs], [make.pod(**pod) for pod in case.pods]
-    for pod in pods:
-        pod["job"] = f"uid-of-job-{pod['metadata']['labels']['bertfinetune.dev/attempt']}"
-    world = World(
-        make.bertfinetune(case.status, case.spec),
-        {job["metadata"]["name"]: job for job in jobs},
-        {pod["metadata"]["name"]: pod for pod in pods},
-        {"pod-1": case.report} if case.report else {},
-        dict(case.answers),
-        case.refusal,
-    )
+    world = scene.world()
     world.operate()
     world.operate()
     last = world.decide()
     assert (last.status_patch, last.events, last.delete) == (None, (), ())
-    assert last.create is None or case.refusal
+    assert last.create is None or world.refusal
 
 
-@TABLE
-def test_what_becomes_of_it_is_counted_in_a_series_that_began_at_zero(case: Case) -> None:
+@EVERY_SCENE
+def test_what_becomes_of_it_is_counted_in_a_series_that_began_at_zero(scene: Scene) -> None:
     metrics = Metrics(Index())
-    before = make.bertfinetune(case.status, case.spec)
-    after = make.bertfinetune(apply(case.status, decision_of(case).status_patch), case.spec)
+    before, after = scene.world().obj, scene.world().obj
+    after["status"] = apply(scene.status, scene.decide().status_patch)
     for raw in (before, after):
         raw["spec"].setdefault("accelerator", {"type": "Ascend910"})
 
@@ -104,12 +76,12 @@ def test_what_becomes_of_it_is_counted_in_a_series_that_began_at_zero(case: Case
     assert series() == known
 
 
-@TABLE
-def test_conditions_follow_the_phase(case: Case) -> None:
-    decision = decision_of(case)
+@EVERY_SCENE
+def test_conditions_follow_the_phase(scene: Scene) -> None:
+    decision = scene.decide()
     if decision.ask:
         return
-    status = apply(case.status, decision.status_patch)
+    status = apply(scene.status, decision.status_patch)
     told = {c["type"]: c["status"] for c in status.get("conditions", ())}
     assert [kind for kind in ("Queued", "Running", "Suspended", "Succeeded", "Failed") if told.get(kind) == "True"] == (
         HOLDS.get(status["phase"], [])
@@ -120,8 +92,8 @@ def test_conditions_follow_the_phase(case: Case) -> None:
     assert told.get("Stalled", "False") == ("True" if status["phase"] == "Failed" else "False")
 
 
-@TABLE
-def test_other_settings_change_only_the_jobs_to_come(case: Case) -> None:
+@EVERY_SCENE
+def test_other_settings_change_only_the_jobs_to_come(scene: Scene) -> None:
     """A default that changes leaves running attempts alone, the queue that holds one back included."""
     others = replace(
         make.SETTINGS,
@@ -133,27 +105,27 @@ def test_other_settings_change_only_the_jobs_to_come(case: Case) -> None:
         default_scheduler_name="volcano",
         default_queue="team",
     )
-    before = decision_of(case)
-    after = decide(make.bertfinetune(case.status, case.spec), observed(case), others, make.NOW)
+    before, after = scene.decide(), scene.decide(others)
     assert replace(after, create=None) == replace(before, create=None)
     assert (after.create is None) == (before.create is None)
     if before.create:
         assert after.create != before.create
 
 
-def outcome(case: Case) -> Any:
+def outcome(scene: Scene) -> Any:
     try:
-        return decision_of(case)
+        return scene.decide()
     except StopIteration:
-        return "nobody decides"
+        return "no policy decides"
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.__module__.rpartition(".")[2])
 def test_every_policy_matters(policy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any one of them, the table comes out differently."""
-    before = {name: outcome(case) for name, case in CASES.items()}
+    """Without any one of them, scenes in its own file come out differently."""
+    scenes = FILES[policy.__module__.rpartition(".")[2]]
+    before = [outcome(scene) for scene in scenes]
     monkeypatch.setattr(module, "POLICIES", tuple(other for other in POLICIES if other != policy))
-    assert [name for name, case in CASES.items() if outcome(case) != before[name]]
+    assert [outcome(scene) for scene in scenes] != before
 
 
 @pytest.mark.parametrize(
@@ -316,7 +288,7 @@ def test_what_an_older_operator_recorded_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "case", "events"),
+    ("status", "name", "events"),
     [
         (None, "no job yet", []),
         (None, "no card free", [("Warning", "Pending", "Unschedulable: 0/1 nodes: no card")]),
@@ -340,7 +312,7 @@ def test_what_an_older_operator_recorded_goes_on() -> None:
             "the job is refused",
             [("Warning", "Retrying", "JobRefused: exceeded quota")],
         ),
-        (None, "a volume cannot be mounted", [("Warning", "Pending", NOT_MOUNTED)]),
+        (None, "a volume cannot be mounted", [("Warning", "Pending", f"FailedMount: {NOT_MOUNTED}")]),
         (
             None,
             "the output's disk is full",
@@ -353,6 +325,8 @@ def test_what_an_older_operator_recorded_goes_on() -> None:
         ),
     ],
 )
-def test_events(status: Raw | None, case: str, events: list[Any]) -> None:
-    told = decision_of(CASES[case]._replace(status=status)).events
+def test_events(status: Raw | None, name: str, events: list[Any]) -> None:
+    world = SCENES[name].world()
+    world.obj["status"] = status or {}
+    told = world.decide().events
     assert [event[:3] for event in told] == events

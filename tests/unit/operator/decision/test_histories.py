@@ -16,7 +16,8 @@ from bertfinetune_operator.decision.decide import Decision
 from bertfinetune_operator.decision.policies.retry import MAX_UNCOUNTED
 from bertfinetune_operator.decision.views import view_pod
 from support import builders as make
-from support.scenes import BAD_DATA, COLLAPSED, NOT_PLACED, PREEMPTED, RESULT, report
+from support.builders import BAD_DATA, COLLAPSED, NOT_PLACED, PREEMPTED, RESULT, report
+from support.possible import owner
 from support.world import World, stamp
 
 Raw = dict[str, Any]
@@ -125,7 +126,7 @@ def check_jobs(world: World, decision: Decision, before: Raw) -> None:
         assert stamp(world.now) >= before.get("nextAttemptTime", "")
         name = decision.create["metadata"]["name"]
         assert len(name) <= naming.MAX_NAME
-        living = [view_pod(pod) for pod in world.alive() if pod["job"] != world.jobs.get(name, pod)["metadata"]["uid"]]
+        living = [view_pod(pod) for pod in world.alive() if owner(pod) != world.jobs.get(name, pod)["metadata"]["uid"]]
         assert [pod.name for pod in living if pod.is_alive and not pod.is_lost(world.now)] == []
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from bertfinetune_operator.decision.decide import decide
 from support import builders as make
+from support.builders import BEGUN, COMPLETE, RUNNING
 from support.merge import apply
-from support.scenes import BEGUN, COMPLETE, RUNNING
 
 Raw = dict[str, Any]
 

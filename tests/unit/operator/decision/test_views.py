@@ -12,8 +12,8 @@ from bertfinetune_operator.api.status import Result, printable
 from bertfinetune_operator.decision.decide import decide
 from bertfinetune_operator.decision.views import MAX_MESSAGE, parse_result, view_pod, view_progress
 from support import builders as make
+from support.builders import RUNNING
 from support.merge import apply
-from support.scenes import ALLOCATE, PLACE_IT, RUNNING
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -157,6 +157,11 @@ def test_failure_classes(state: dict[str, Any], status: dict[str, Any], expected
     assert failure.class_ == expected
 
 
+PLACE_IT = (
+    "; the device plugin serves only pods that Ascend's plugin for Volcano has placed: set the chart's"
+    " scheduling.defaultSchedulerName, or spec.scheduling.schedulerName in a new run, to volcano, or start the"
+    " device plugin with volcanoType=false"
+)
 ILL = "cannot allocate unhealthy devices huawei.com/Ascend910"
 SHORT = "requested number of devices unavailable for huawei.com/Ascend910. Requested: 1, Available: 0"
 SEE_LOG = "; if this does not pass, see the log of the device plugin on that node"
@@ -165,7 +170,7 @@ SEE_LOG = "; if this does not pass, see the log of the device plugin on that nod
 @pytest.mark.parametrize(
     ("words", "device", "expected", "remedy"),
     [
-        ("rpc error: code = Unknown desc = not get valid pod", "npu", "DeviceNotAllotted", f"; {PLACE_IT}"),
+        ("rpc error: code = Unknown desc = not get valid pod", "npu", "DeviceNotAllotted", PLACE_IT),
         (SHORT, "npu", "DeviceNotAllotted", SEE_LOG),
         (f"no healthy devices present; {ILL}", "npu", "DeviceNotAllotted", SEE_LOG),
         ("cannot allocate unregistered device huawei.com/Ascend910", "npu", "DeviceNotAllotted", SEE_LOG),
@@ -175,7 +180,7 @@ SEE_LOG = "; if this does not pass, see the log of the device plugin on that nod
 )
 def test_a_pod_that_the_kubelet_refuses(words: str, device: str, expected: str, remedy: str) -> None:
     """Nothing of it has run. The kubelet's words stay, and what can be done follows them."""
-    message = ALLOCATE.format(words)
+    message = f"Pod was rejected: Allocate failed due to {words}, which is unexpected"
     refused = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": message}
     failure = view_pod(make.pod(device=device, **refused)).failure
     assert failure

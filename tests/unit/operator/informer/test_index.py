@@ -1,7 +1,7 @@
 from bertfinetune_operator.decision.views import ProgressView, view_progress
 from bertfinetune_operator.informer.index import Index, Key, key_of
 from support import builders as make
-from support.scenes import RESULT, RUNNING, TAINTED, ended, report
+from support.builders import RESULT, RUNNING, TAINTED, ended, report
 
 
 def filled() -> Index:
