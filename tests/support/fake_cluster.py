@@ -1,11 +1,22 @@
 """The API server as a Reconciler sees it, in memory."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 from bertfinetune_operator.errors import ClusterError
 from bertfinetune_operator.informer.index import Index
+from support import builders as make
 from support.merge import apply
+
+
+class Clock:
+    """The time, which the test moves."""
+
+    now = make.NOW
+
+    def __call__(self) -> datetime:
+        return self.now
 
 
 class FakeCluster:

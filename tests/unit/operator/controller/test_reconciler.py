@@ -1,7 +1,7 @@
 """One pass against a cluster in memory: what is called, in which order, and what follows when the server says no."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,40 +23,11 @@ from bertfinetune_operator.errors import (
     OverloadedError,
     RefusedError,
 )
-from bertfinetune_operator.informer.index import Entry, Index, Key
-from bertfinetune_operator.informer.informer import Informer
-from bertfinetune_operator.informer.work_queue import WorkQueue
+from bertfinetune_operator.informer.index import Entry, Key
 from bertfinetune_operator.telemetry.counters import Metrics
 from support import builders as make
 from support.builders import COMPLETE, FAILED, PULLING, RESULT, RUNNING, UNSCHEDULABLE, ended
-from support.fake_cluster import FakeCluster
-
-
-@pytest.fixture
-def cluster() -> FakeCluster:
-    """The object's own event has just come."""
-    index = Index()
-    Informer(index, WorkQueue[Key](), ()).take("ADDED", make.bertfinetune())
-    return FakeCluster(index, make.job())
-
-
-class Clock:
-    """The time, which the test moves."""
-
-    now = make.NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def reconciler(cluster: FakeCluster, clock: Clock) -> Reconciler:
-    return Reconciler(cluster.index, cluster, make.SETTINGS, Metrics(cluster.index), clock)  # ty: ignore[invalid-argument-type]
+from support.fake_cluster import Clock, FakeCluster
 
 
 async def settle(reconciler: Reconciler, clock: Clock) -> float | None:
