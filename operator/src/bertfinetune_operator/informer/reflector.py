@@ -65,6 +65,7 @@ class Reflector:
             except GoneError as error:
                 logger.info("%s: listing again: %s", self._path, error)
                 self._version = ""
+                await asyncio.sleep(FIRST_BACKOFF)  # a server that ends each watch so is not listed without a pause
             except ClusterError as error:
                 if isinstance(error, RefusedError):
                     self._hear(self._path)  # what answers is not silent

@@ -143,7 +143,13 @@ async def test_after_a_gap_it_lists_again_and_forgets_what_went_meanwhile(world:
     asked = await world.reflect(PODS, [page(5, make.pod())], [[], *gone], [page(10)], [])
     assert asked == ["list", "watch 5", "list", "watch 10"]
     assert world.children() == (1, 0)
-    assert sum(world.pauses) == module.PAUSE_SECONDS  # at once
+    assert world.pauses == [module.PAUSE_SECONDS, module.FIRST_BACKOFF]
+
+
+async def test_a_server_that_ends_each_watch_by_an_error_is_not_listed_without_a_pause(world: World) -> None:
+    """Or lists of thousands of pods would follow each other as fast as the server can answer."""
+    await world.reflect(PODS, *[[page(5)], GoneError("etcd failed")] * 5)
+    assert world.pauses == [module.FIRST_BACKOFF] * 5
 
 
 @pytest.mark.parametrize("error", [ClusterError("no route"), ForbiddenError("may not")])
